@@ -1,0 +1,56 @@
+#![doc = include_str!("../README.md")]
+
+mod backend;
+mod batch;
+mod capability;
+mod clock;
+pub mod codec;
+mod entry;
+mod error;
+mod glob;
+mod journal;
+mod key;
+mod layer;
+mod lease;
+mod lifetime;
+mod marker;
+mod operation;
+mod options;
+mod region;
+mod scan;
+mod source;
+mod stats;
+mod store;
+mod tier;
+mod update;
+mod value;
+mod watch;
+pub mod wire;
+
+pub use async_trait::async_trait;
+
+pub use self::backend::{Backend, Peek};
+pub use self::batch::{BatchOperation, BatchReply};
+pub use self::capability::Capability;
+pub use self::clock::{Clock, Sleep, SystemClock, Timestamp};
+pub use self::codec::{Codec, CodecId};
+pub use self::entry::{Entry, EntryId, EntryKind, Head, Tag, View};
+pub use self::error::{Error, ErrorKind, ErrorStatus, Result};
+pub use self::glob::Pattern;
+pub use self::journal::{Journal, Record, Sequence};
+pub use self::key::{Key, KeyBuf, KeyHashBuilder, KeyHasher, Namespace};
+pub use self::layer::{Layer, LayerRole};
+pub use self::lease::{Fill, FillToken, Filled, Lease};
+pub use self::lifetime::{FiniteTtl, Lifetime, Ttl};
+pub use self::marker::{Marker, MarkerRead, TagName, Version};
+pub use self::operation::Operation;
+pub use self::options::{LeaseMode, LeaseOptions, ReadOptions, Tiers, WriteOptions};
+pub use self::region::RegionLimits;
+pub use self::scan::{Cursor, ScanPage, ScanRequest};
+pub use self::source::{Source, SourceEvent};
+pub use self::stats::{CloseReport, Finding, Severity, TierCheck, TierStats};
+pub use self::store::Store;
+pub use self::tier::{Tier, TierContext};
+pub use self::update::{Deletion, Expiry, Update, Updated};
+pub use self::value::{AnyValue, Read, Value, ValueType};
+pub use self::watch::{Change, Changes, Observer};

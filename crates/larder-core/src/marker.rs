@@ -1,0 +1,158 @@
+//! Markers: random versions kept beside the entries, one for the namespace's generation and one per tag.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use crate::key::{escape, hash_bytes};
+use crate::{Error, ErrorKind, Namespace, Result};
+
+/// A version: random, never reused, never zero. An entry that carries another one is invalid, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Version(NonZeroU64);
+
+impl Version {
+    /// A new random version.
+    pub fn random() -> Self {
+        Self(random_id())
+    }
+
+    /// A version that was stored; `None` for zero, which none is.
+    pub fn from_u64(version: u64) -> Option<Self> {
+        NonZeroU64::new(version).map(Self)
+    }
+
+    /// The number to store.
+    pub fn as_u64(self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// Random and not zero: entry ids, lease tokens and versions.
+pub(crate) fn random_id() -> NonZeroU64 {
+    NonZeroU64::new(fastrand::u64(1..)).expect("drawn from 1 upwards")
+}
+
+/// A tag's name: 1 to 256 bytes without control characters. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TagName(Arc<str>);
+
+impl TagName {
+    /// The longest name in bytes.
+    pub const MAX_BYTES: usize = 256;
+
+    /// Checks a name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::KeyInvalid`] if it is empty, too long, or has a control character.
+    pub fn new(name: &str) -> Result<Self> {
+        if name.is_empty() || name.len() > Self::MAX_BYTES || name.chars().any(char::is_control) {
+            return Err(Error::new(
+                ErrorKind::KeyInvalid,
+                "a tag is 1 to 256 bytes without control characters",
+            )
+            .with_key(name));
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TagName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Which marker: the namespace's generation, or a tag's version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Marker {
+    namespace: Namespace,
+    tag: Option<TagName>,
+}
+
+impl Marker {
+    /// The marker whose change clears the namespace.
+    pub fn generation(namespace: &Namespace) -> Self {
+        Self {
+            namespace: namespace.clone(),
+            tag: None,
+        }
+    }
+
+    /// The marker whose change invalidates a tag's entries.
+    pub fn tag(namespace: &Namespace, tag: TagName) -> Self {
+        Self {
+            namespace: namespace.clone(),
+            tag: Some(tag),
+        }
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The tag, or `None` for the generation.
+    pub fn tag_name(&self) -> Option<&TagName> {
+        self.tag.as_ref()
+    }
+
+    /// Picks the fence stripe; differs from process to process.
+    pub fn hash64(&self) -> u64 {
+        hash_bytes(self.stored_name().as_bytes())
+    }
+
+    /// The name under which a shared store keeps the marker. No key has it, because a key's leading
+    /// `~` is escaped.
+    pub fn stored_name(&self) -> String {
+        match &self.tag {
+            None => format!("{}:~g", self.namespace),
+            Some(tag) => {
+                let mut stored = format!("{}:~t:", self.namespace);
+                escape(tag.as_str(), &mut stored);
+                stored
+            }
+        }
+    }
+}
+
+/// What [`Backend::markers`](crate::Backend::markers) does about a marker that isn't there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MarkerRead {
+    /// Answers `None`: what judges an entry must not create what it judges by.
+    Existing,
+    /// Creates it with a new random version: what stamps an entry.
+    OrCreate,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Key;
+
+    #[test]
+    fn s4_no_key_has_the_name_of_a_marker() {
+        let ns = Namespace::new("app").unwrap();
+        for marker in [
+            Marker::generation(&ns),
+            Marker::tag(&ns, TagName::new("country:GB").unwrap()),
+        ] {
+            let stored = marker.stored_name();
+            let text = stored.strip_prefix("app:").unwrap();
+            assert_ne!(Key::new(&ns, "", text).unwrap().stored_name(), stored);
+        }
+    }
+
+    #[test]
+    fn s5_a_tag_is_checked() {
+        for bad in ["", "a\tb", &"x".repeat(257)] {
+            assert_eq!(TagName::new(bad).unwrap_err().kind(), ErrorKind::KeyInvalid);
+        }
+    }
+}

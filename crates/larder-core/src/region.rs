@@ -1,0 +1,40 @@
+//! Limits for a part of a store.
+
+/// Limits for the keys under one prefix, apart from everything else in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegionLimits {
+    /// The keys whose text begins with this prefix and a `:`.
+    pub prefix: Box<str>,
+    /// The most bytes, by the store's own measure; `None` for no limit.
+    pub max_bytes: Option<u64>,
+    /// The most entries; `None` for no limit.
+    pub max_entries: Option<u64>,
+}
+
+impl RegionLimits {
+    /// A region without limits yet.
+    pub fn new(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.into(),
+            max_bytes: None,
+            max_entries: None,
+        }
+    }
+
+    /// Limits the bytes.
+    pub fn with_max_bytes(self, max_bytes: u64) -> Self {
+        Self {
+            max_bytes: Some(max_bytes),
+            ..self
+        }
+    }
+
+    /// Limits the entries.
+    pub fn with_max_entries(self, max_entries: u64) -> Self {
+        Self {
+            max_entries: Some(max_entries),
+            ..self
+        }
+    }
+}

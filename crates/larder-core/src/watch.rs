@@ -1,0 +1,111 @@
+//! Changes as they happen, told to whoever watches.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+use crate::{Key, Marker};
+
+/// Something changed in a store.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Change<'a> {
+    /// An entry was written, removed, or given other times.
+    Key(Key<'a>),
+    /// A marker has another version, or was lost.
+    Marker(&'a Marker),
+    /// Anything may have changed: changes were missed.
+    Everything,
+    /// The connection that tells of changes works from now on. What was read before must be distrusted.
+    LinkUp,
+    /// Changes may be missed from now on.
+    LinkDown,
+}
+
+/// Is told of changes, one after the other, on the task or thread that noticed them. It must return at
+/// once: move a fence, detach a flight, wake somebody.
+pub trait Observer: Send + Sync {
+    /// Something changed.
+    fn changed(&self, change: &Change<'_>);
+}
+
+/// The observers of one store. A change is told to all of them before [`Changes::publish`] returns, so
+/// a write that has completed has been heard of.
+#[derive(Default)]
+pub struct Changes {
+    observers: RwLock<Arc<[Weak<dyn Observer>]>>,
+}
+
+impl Changes {
+    /// Without observers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells `observer` of every change from now on, for as long as it lives.
+    pub fn subscribe(&self, observer: Weak<dyn Observer>) {
+        let mut observers = self
+            .observers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let living = observers
+            .iter()
+            .filter(|observer| observer.strong_count() > 0)
+            .cloned();
+        *observers = living.chain([observer]).collect();
+    }
+
+    /// Tells every observer.
+    pub fn publish(&self, change: &Change<'_>) {
+        // A snapshot, so that an observer may subscribe another one.
+        let observers = Arc::clone(
+            &self
+                .observers
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for observer in observers.iter().filter_map(Weak::upgrade) {
+            observer.changed(change);
+        }
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let observers = self
+            .observers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len();
+        f.debug_struct("Changes")
+            .field("observers", &observers)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+
+    impl Observer for Counter {
+        fn changed(&self, _: &Change<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn observers_are_told_until_they_are_dropped() {
+        let changes = Changes::new();
+        let (kept, dropped) = (Arc::new(Counter::default()), Arc::new(Counter::default()));
+        changes.subscribe(Arc::downgrade(&kept) as Weak<dyn Observer>);
+        changes.subscribe(Arc::downgrade(&dropped) as Weak<dyn Observer>);
+        changes.publish(&Change::Everything);
+        drop(dropped);
+        changes.publish(&Change::Everything);
+        assert_eq!(kept.0.load(Ordering::Relaxed), 2);
+    }
+}
