@@ -320,6 +320,12 @@ impl Entry {
         self.edit(|inner| inner.value = value)
     }
 
+    /// The entry with a counter's number for its value.
+    pub fn with_counter(self, number: i64) -> Self {
+        self.with_kind(EntryKind::Counter)
+            .with_value(Value::counter(number))
+    }
+
     /// The metadata.
     #[inline]
     pub fn head(&self) -> &Head {

@@ -1,6 +1,6 @@
 //! Keys: namespace, prefix and name, with one hash computed once and one injective stored name.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
@@ -421,7 +421,7 @@ pub(crate) fn escape(text: &str, out: &mut String) {
             '%' => out.push_str("%25"),
             '~' if at == 0 => out.push_str("%7E"),
             '{' | '}' if !keep_braces => {
-                write!(out, "%{:02X}", c as u32).expect("a String takes any text")
+                out.push_str(if c == '{' { "%7B" } else { "%7D" });
             }
             _ => out.push(c),
         }

@@ -1,6 +1,8 @@
 //! Markers: random versions kept beside the entries, one for the namespace's generation and one per tag.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -28,9 +30,17 @@ impl Version {
     }
 }
 
+thread_local! {
+    /// Seeded by the system: the library's own seed is the time and the thread's number, which two
+    /// machines may share.
+    static RANDOM: RefCell<fastrand::Rng> =
+        RefCell::new(fastrand::Rng::with_seed(RandomState::new().build_hasher().finish()));
+}
+
 /// Random and not zero: entry ids, lease tokens and versions.
 pub(crate) fn random_id() -> NonZeroU64 {
-    NonZeroU64::new(fastrand::u64(1..)).expect("drawn from 1 upwards")
+    let id = RANDOM.with_borrow_mut(|random| random.u64(1..));
+    NonZeroU64::new(id).expect("drawn from 1 upwards")
 }
 
 /// A tag's name: 1 to 256 bytes without control characters. Cheap to clone.

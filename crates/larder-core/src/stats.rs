@@ -23,8 +23,6 @@ pub struct TierStats {
     pub evicted: u64,
     /// Entries dropped because their time was over.
     pub expired: u64,
-    /// Values that could not be encoded.
-    pub encode_failures: u64,
 }
 
 impl TierStats {

@@ -15,6 +15,9 @@ use crate::{Codec, CodecId, Error, ErrorKind, Result};
 /// A decoded value of some type.
 pub type AnyValue = Arc<dyn Any + Send + Sync>;
 
+type Decode = fn(&[u8]) -> Option<AnyValue>;
+type FromInteger = fn(i64) -> Option<AnyValue>;
+
 /// How one type is encoded, decoded and weighed, with the type itself forgotten: a row of functions
 /// made once per type and codec. Get one from [`ValueType::of`] or [`ValueType::local`].
 pub struct ValueType {
@@ -22,10 +25,11 @@ pub struct ValueType {
     type_name: fn() -> &'static str,
     size: usize,
     codec: CodecId,
+    self_describing: bool,
     encode: Option<fn(&AnyValue) -> Result<Bytes>>,
     encoded_len: Option<fn(&AnyValue) -> Result<usize>>,
-    decode: Option<fn(&[u8]) -> Option<AnyValue>>,
-    from_integer: Option<fn(i64) -> Option<AnyValue>>,
+    decode: Option<Decode>,
+    from_integer: Option<FromInteger>,
 }
 
 struct Typed<T, C>(PhantomData<(T, C)>);
@@ -36,6 +40,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static, C: Codec> Typed<T,
         type_name: type_name::<T>,
         size: size_of::<T>(),
         codec: C::ID,
+        self_describing: C::SELF_DESCRIBING,
         encode: Some(|value| C::encode(expect::<T>(value)).map(Bytes::from)),
         encoded_len: Some(|value| C::encoded_len(expect::<T>(value))),
         decode: Some(|bytes| {
@@ -60,6 +65,7 @@ impl<T: Send + Sync + 'static> Local<T> {
         type_name: type_name::<T>,
         size: size_of::<T>(),
         codec: CodecId::LOCAL,
+        self_describing: true,
         encode: None,
         encoded_len: None,
         decode: None,
@@ -72,6 +78,7 @@ const COUNTER: &ValueType = &ValueType {
     type_name: type_name::<i64>,
     size: size_of::<i64>(),
     codec: CodecId::COUNTER,
+    self_describing: true,
     encode: Some(|value| Ok(Bytes::copy_from_slice(&expect::<i64>(value).to_be_bytes()))),
     encoded_len: Some(|_| Ok(size_of::<i64>())),
     decode: Some(|bytes| {
@@ -104,6 +111,16 @@ impl ValueType {
     /// The codec.
     pub const fn codec(&self) -> CodecId {
         self.codec
+    }
+
+    /// Whether bytes carry field names; a space of a type whose bytes don't must state a schema version.
+    pub const fn is_self_describing(&self) -> bool {
+        self.self_describing
+    }
+
+    /// Whether values of this type never become bytes.
+    pub const fn is_local(&self) -> bool {
+        self.encode.is_none()
     }
 
     /// The type's name, for messages.
@@ -175,7 +192,7 @@ impl<T> Read<T> {
 pub struct Value {
     codec: CodecId,
     frames: u8,
-    value_type: Option<&'static ValueType>,
+    known_type: Option<&'static ValueType>,
     decoded: OnceLock<AnyValue>,
     encoded: OnceLock<Result<Bytes>>,
     weight: OnceLock<u64>,
@@ -235,7 +252,7 @@ impl Value {
         Self {
             codec,
             frames,
-            value_type,
+            known_type: value_type,
             decoded: decoded.map_or_else(OnceLock::new, OnceLock::from),
             encoded: encoded.map_or_else(OnceLock::new, |bytes| OnceLock::from(Ok(bytes))),
             weight: OnceLock::new(),
@@ -322,7 +339,7 @@ impl Value {
     /// [`ErrorKind::Encode`] if the type can't be encoded; asked again, the same error.
     pub fn encoded(&self) -> Result<&Bytes> {
         let encoded = self.encoded.get_or_init(|| {
-            let encode = self.value_type.and_then(|value_type| value_type.encode);
+            let encode = self.known_type.and_then(|value_type| value_type.encode);
             match (encode, self.decoded.get()) {
                 (Some(encode), Some(value)) => encode(value),
                 _ => Err(Error::new(
@@ -350,7 +367,7 @@ impl Value {
         if let Some(weight) = self.weight.get() {
             return Ok(*weight);
         }
-        let weight = match (self.encoded.get(), self.decoded.get(), self.value_type) {
+        let weight = match (self.encoded.get(), self.decoded.get(), self.known_type) {
             (
                 None,
                 Some(value),
@@ -372,7 +389,7 @@ impl Value {
     /// [`Value::weigh`], or the size on the stack where that fails.
     pub fn weight(&self) -> u64 {
         self.weigh().unwrap_or_else(|_| {
-            self.value_type
+            self.known_type
                 .map_or(0, |value_type| value_type.size as u64)
         })
     }
@@ -384,7 +401,7 @@ impl fmt::Debug for Value {
         f.debug_struct("Value")
             .field("codec", &self.codec.0)
             .field("frames", &self.frames)
-            .field("type", &self.value_type.map(ValueType::type_name))
+            .field("type", &self.known_type.map(ValueType::type_name))
             .field("decoded", &self.decoded.get().is_some())
             .field(
                 "encoded_len",
@@ -394,7 +411,7 @@ impl fmt::Debug for Value {
                     .and_then(|encoded| encoded.as_ref().ok())
                     .map(Bytes::len),
             )
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
