@@ -1,0 +1,253 @@
+//! What the reference backend keeps, and what each operation does to it. No waiting, no locks: whoever
+//! holds the contents is alone with it, so every function here is one step to the outside.
+
+use std::collections::HashMap;
+
+use larder_core::{
+    Entry, EntryId, Error, ErrorKind, Expiry, Fill, FillToken, Filled, Key, KeyBuf, KeyHashBuilder,
+    Lease, LeaseMode, LeaseOptions, Marker, MarkerRead, Operation, RegionLimits, Result, Timestamp,
+    Update, Updated, Value, Version, View,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    slots: HashMap<KeyBuf, Slot, KeyHashBuilder>,
+    markers: HashMap<Marker, Version>,
+    regions: Vec<RegionLimits>,
+    pub(super) evicted: u64,
+}
+
+/// A lease stands beside the entry, not in its place, so no read can mistake one for the other.
+#[derive(Debug, Default)]
+struct Slot {
+    entry: Option<Entry>,
+    lease: Option<Standing>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    token: EntryId,
+    until: Timestamp,
+    /// The generation it was asked for under.
+    generation: Option<Version>,
+}
+
+impl Contents {
+    /// The entry, unless it has expired.
+    pub(super) fn get(&self, key: &Key<'_>, now: Timestamp) -> Option<&Entry> {
+        let entry = self.slots.get(&key.to_buf())?.entry.as_ref()?;
+        (!entry.head().lifetime().is_expired(now)).then_some(entry)
+    }
+
+    /// The entry, if a view counts it as present.
+    fn present(&self, key: &Key<'_>, view: View, now: Timestamp) -> Option<&Entry> {
+        self.get(key, now)
+            .filter(|entry| entry.head().is_visible(view, now))
+    }
+
+    /// Every entry that hasn't expired.
+    pub(super) fn entries(&self, now: Timestamp) -> impl Iterator<Item = (&KeyBuf, &Entry)> {
+        self.slots
+            .keys()
+            .filter_map(move |key| Some((key, self.get(&key.as_key(), now)?)))
+    }
+
+    /// Every write ends here: it replaces the slot, so a lease ends with what stood beside it.
+    pub(super) fn set(&mut self, key: &Key<'_>, entry: Entry) {
+        let slot = Slot {
+            entry: Some(entry),
+            lease: None,
+        };
+        self.slots.insert(key.to_buf(), slot);
+        self.keep_limits(key);
+    }
+
+    /// Answers whether an entry was there. Ends a lease either way.
+    pub(super) fn remove(&mut self, key: &Key<'_>, now: Timestamp) -> bool {
+        let existed = self.get(key, now).is_some();
+        self.slots.remove(&key.to_buf());
+        existed
+    }
+
+    pub(super) fn expire(
+        &mut self,
+        key: &Key<'_>,
+        expiry: Expiry,
+        view: View,
+        now: Timestamp,
+    ) -> bool {
+        let Some(entry) = self.present(key, view, now).cloned() else {
+            return false;
+        };
+        let lifetime = expiry.apply(entry.head().lifetime());
+        self.set(key, entry.with_lifetime(lifetime));
+        true
+    }
+
+    pub(super) fn update(
+        &mut self,
+        key: &Key<'_>,
+        update: Update,
+        view: View,
+        now: Timestamp,
+    ) -> Result<Updated> {
+        let present = self.present(key, view, now).cloned();
+        match (update, present) {
+            (Update::Increment { by, template }, None) => {
+                let head = template.head();
+                let counter = Entry::new(Value::counter(by), head.lifetime())
+                    .with_id(head.id())
+                    .with_generation(head.generation())
+                    .with_schema(head.schema());
+                self.set(key, counter);
+                Ok(Updated::Counter(by))
+            }
+            (Update::Increment { by, template }, Some(counter)) => {
+                let old = counter.value().as_counter().ok_or_else(|| {
+                    refusal(ErrorKind::NotACounter, "the key holds another value", key)
+                })?;
+                let new = old.checked_add(by).ok_or_else(|| {
+                    refusal(ErrorKind::CounterOverflow, "the sum leaves 64 bits", key)
+                })?;
+                let counter = counter
+                    .with_value(Value::counter(new))
+                    .with_id(template.id());
+                self.set(key, counter);
+                Ok(Updated::Counter(new))
+            }
+            (Update::SetIfAbsent(entry), None) => {
+                self.set(key, entry);
+                Ok(Updated::Stored)
+            }
+            (Update::ReplaceIf { id, entry }, Some(present)) if present.id() == id => {
+                self.set(key, entry);
+                Ok(Updated::Stored)
+            }
+            (Update::SetIfAbsent(_) | Update::ReplaceIf { .. }, _) => Ok(Updated::Refused),
+            (Update::Take, taken) => {
+                if taken.is_some() {
+                    self.remove(key, now);
+                }
+                Ok(Updated::Taken(taken))
+            }
+            _ => Err(Error::unsupported(Operation::Update)),
+        }
+    }
+
+    pub(super) fn lease(&mut self, key: &Key<'_>, options: &LeaseOptions, now: Timestamp) -> Lease {
+        if options.mode == LeaseMode::Load
+            && let Some(entry) = self.present(key, options.view, now)
+        {
+            return Lease::Present(entry.clone());
+        }
+        let seen = self.get(key, now).cloned();
+        let slot = self.slots.entry(key.to_buf()).or_default();
+        let generation = options.view.generation;
+        if let Some(held) = slot
+            .lease
+            .filter(|lease| now < lease.until && lease.generation == generation)
+        {
+            return Lease::Held { until: held.until };
+        }
+        let token = EntryId::random();
+        slot.lease = Some(Standing {
+            token,
+            until: options.until,
+            generation,
+        });
+        Lease::Granted {
+            token: FillToken::granted(key, token),
+            seen,
+        }
+    }
+
+    /// Whether the lease that gave this token still stands.
+    fn stands(&self, token: &FillToken, now: Timestamp) -> bool {
+        self.slots
+            .get(&token.key().to_buf())
+            .and_then(|slot| slot.lease)
+            .is_some_and(|lease| lease.token == token.seen() && now < lease.until)
+    }
+
+    pub(super) fn fill(&mut self, fill: Fill, now: Timestamp) -> Filled {
+        let Fill { token, entry } = fill;
+        if !self.stands(&token, now) {
+            return Filled::Refused;
+        }
+        let newer = self
+            .get(&token.key(), now)
+            .is_some_and(|there| there.head().schema() > entry.head().schema());
+        if newer {
+            self.release(&token, now);
+            return Filled::Refused;
+        }
+        self.set(&token.key(), entry);
+        Filled::Stored
+    }
+
+    pub(super) fn release(&mut self, token: &FillToken, now: Timestamp) {
+        if self.stands(token, now)
+            && let Some(slot) = self.slots.get_mut(&token.key().to_buf())
+        {
+            slot.lease = None;
+        }
+    }
+
+    pub(super) fn marker(&mut self, marker: &Marker, read: MarkerRead) -> Option<Version> {
+        match read {
+            MarkerRead::Existing => self.markers.get(marker).copied(),
+            MarkerRead::OrCreate => {
+                let version = self.markers.entry(marker.clone());
+                Some(*version.or_insert_with(Version::random))
+            }
+        }
+    }
+
+    pub(super) fn bump(&mut self, marker: &Marker) -> Version {
+        let version = Version::random();
+        self.markers.insert(marker.clone(), version);
+        version
+    }
+
+    /// A second reservation of a prefix replaces the first.
+    pub(super) fn reserve(&mut self, limits: &RegionLimits) {
+        self.regions.retain(|region| region.prefix != limits.prefix);
+        self.regions.push(limits.clone());
+    }
+
+    /// Drops what was made first until every region that the key lies in is within its limits.
+    fn keep_limits(&mut self, key: &Key<'_>) {
+        let regions = self
+            .regions
+            .iter()
+            .filter(|region| key.is_within(&region.prefix));
+        for region in regions.cloned().collect::<Vec<_>>() {
+            let mut inside: Vec<_> = self
+                .slots
+                .iter()
+                .filter(|(key, _)| key.as_key().is_within(&region.prefix))
+                .filter_map(|(key, slot)| Some((key.clone(), slot.entry.clone()?)))
+                .collect();
+            inside.sort_by_key(|(_, entry)| entry.head().lifetime().created);
+            let mut bytes: u64 = inside.iter().map(|(_, entry)| entry.value().weight()).sum();
+            let mut count = inside.len() as u64;
+            for (key, entry) in inside {
+                if region.max_bytes.is_none_or(|limit| bytes <= limit)
+                    && region.max_entries.is_none_or(|limit| count <= limit)
+                {
+                    break;
+                }
+                self.slots.remove(&key);
+                self.evicted += 1;
+                bytes -= entry.value().weight();
+                count -= 1;
+            }
+        }
+    }
+}
+
+fn refusal(kind: ErrorKind, why: &'static str, key: &Key<'_>) -> Error {
+    Error::new(kind, why)
+        .with_operation(Operation::Update)
+        .with_key(&key.text())
+}

@@ -1,0 +1,370 @@
+//! One list on its way through both backends.
+
+use std::time::Duration;
+
+use larder_core::{
+    Backend, BatchOperation, BatchReply, Entry, EntryId, Error, Expiry, Fill, FillToken, Key,
+    Lease, LeaseMode, LeaseOptions, Lifetime, Namespace, Operation, Peek, ReadOptions, Result,
+    Timestamp, Update, Value, View, WriteOptions,
+};
+
+use super::compare;
+use super::steps::{Known, Life, Mode, Sees, Single, Step};
+use crate::{ReferenceBackend, Subject};
+
+pub(super) struct Play<'a> {
+    subject: &'a Subject,
+    reference: ReferenceBackend,
+    namespace: Namespace,
+    /// The subject's token and the reference's for the same lease.
+    tokens: Vec<Option<(FillToken, FillToken)>>,
+    /// The times at which an answer changes by itself.
+    borders: Vec<Timestamp>,
+    entries: u32,
+}
+
+type Outcome = std::result::Result<(), String>;
+
+impl<'a> Play<'a> {
+    pub(super) fn new(subject: &'a Subject) -> Self {
+        Self {
+            subject,
+            reference: ReferenceBackend::new(std::sync::Arc::clone(subject.clock())),
+            namespace: subject.unused_namespace(),
+            tokens: Vec::new(),
+            borders: Vec::new(),
+            entries: 0,
+        }
+    }
+
+    /// Answers whether to go on: not if a border was so near that both answers were right.
+    pub(super) async fn step(&mut self, step: &Step) -> std::result::Result<bool, String> {
+        let before = self.subject.now();
+        let outcome = self.perform(step).await;
+        if self.subject.is_real_time() && !matches!(step, Step::Pass) {
+            let margin = Subject::PRECISION * 2;
+            let near = |border: &&Timestamp| {
+                before <= border.saturating_add(margin)
+                    && **border <= self.subject.now().saturating_add(margin)
+            };
+            if self.borders.iter().any(|border| near(&border)) {
+                return Ok(false);
+            }
+        }
+        outcome.map(|()| true)
+    }
+
+    async fn perform(&mut self, step: &Step) -> Outcome {
+        match step {
+            Step::One(single, sees) => {
+                let namespace = self.namespace.clone();
+                let operation = self.prepare(&namespace, single).await;
+                let options = WriteOptions::default().with_view(view(*sees));
+                let expected = self.expected(operation.clone(), &options).await;
+                let answered = perform(self.subject.backend(), operation, &options).await;
+                compare::replies(&answered, &expected)
+            }
+            Step::Batch(singles, sees) => self.batch(singles, *sees).await,
+            Step::Scan => self.scan().await,
+            Step::Peek(key) => self.peek(key),
+            Step::PutNow(..) | Step::ForgetNow(_) if !self.subject.capability().immediate => Ok(()),
+            Step::PutNow(key, life, schema) => {
+                let entry = self.entry(*life, *schema);
+                let key = named(&self.namespace, key);
+                self.reference
+                    .put_now(&key, entry.clone())
+                    .map_err(|error| error.to_string())?;
+                self.subject
+                    .backend()
+                    .put_now(&key, entry)
+                    .map_err(|error| error.to_string())
+            }
+            Step::ForgetNow(key) => {
+                let key = named(&self.namespace, key);
+                self.reference
+                    .forget_now(&key)
+                    .map_err(|error| error.to_string())?;
+                self.subject
+                    .backend()
+                    .forget_now(&key)
+                    .map_err(|error| error.to_string())
+            }
+            Step::Lease(..) | Step::Fill(..) | Step::Release(_)
+                if !self.subject.capability().lease =>
+            {
+                Ok(())
+            }
+            Step::Lease(key, mode, life, sees) => self.lease(key, *mode, *life, *sees).await,
+            Step::Fill(token, schema) => self.fill(*token, *schema).await,
+            Step::Release(token) => self.release(*token).await,
+            Step::Pass => {
+                self.subject.pass(Subject::MOMENT).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn batch(&mut self, singles: &[Single], sees: Sees) -> Outcome {
+        let namespace = self.namespace.clone();
+        let options = WriteOptions::default().with_view(view(sees));
+        // What an id is must be known before the batch, so later operations replace what was there then.
+        let mut operations = Vec::new();
+        for single in singles {
+            operations.push(self.prepare(&namespace, single).await);
+        }
+        let mut expected = Vec::new();
+        for operation in operations.clone() {
+            expected.push(self.expected(operation, &options).await);
+        }
+        let answered = self.subject.backend().batch(operations, &options).await;
+        compare::same_or(
+            answered.len() == expected.len(),
+            &answered.len(),
+            &expected.len(),
+        )?;
+        for (at, (answered, expected)) in answered.iter().zip(&expected).enumerate() {
+            let place = |why| format!("operation {} of the batch: {why}", at + 1);
+            compare::replies(answered, expected).map_err(place)?;
+        }
+        Ok(())
+    }
+
+    /// What one operation must answer: what the reference answers, if the ability is claimed.
+    async fn expected(
+        &self,
+        operation: BatchOperation<'_>,
+        options: &WriteOptions,
+    ) -> Result<BatchReply> {
+        let can = self.subject.capability();
+        match &operation {
+            BatchOperation::Expire(..) if !can.expire => Err(Error::unsupported(Operation::Expire)),
+            BatchOperation::Update(_, Update::Increment { .. }) if !can.counters => {
+                Err(Error::unsupported(Operation::Update))
+            }
+            BatchOperation::Update(_, update)
+                if !can.conditional && !matches!(update, Update::Increment { .. }) =>
+            {
+                Err(Error::unsupported(Operation::Update))
+            }
+            _ => perform(&self.reference, operation, options).await,
+        }
+    }
+
+    async fn scan(&self) -> Outcome {
+        if !self.subject.capability().scan {
+            return Ok(());
+        }
+        let mut answered = self.subject.scan_of(&self.namespace, "*", 2).await;
+        answered.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut expected = Vec::new();
+        for key in ["a", "b", "c", "d"] {
+            let head = self
+                .reference
+                .head(&named(&self.namespace, key), &ReadOptions::default())
+                .await;
+            expected.extend(
+                head.map_err(|error| error.to_string())?
+                    .map(|head| (key.to_owned(), head)),
+            );
+        }
+        compare::listings(&answered, &expected)
+    }
+
+    fn peek(&self, key: &str) -> Outcome {
+        let key = named(&self.namespace, key);
+        let now = self.subject.now();
+        match (
+            self.subject.backend().peek(&key, now),
+            self.reference.peek(&key, now),
+        ) {
+            (Peek::Hit(answered), Peek::Hit(expected)) => {
+                compare::entries(Some(&answered), Some(&expected))
+            }
+            (Peek::Miss, Peek::Miss) => Ok(()),
+            (Peek::Pending, _) if !self.subject.capability().immediate => Ok(()),
+            (answered, expected) => compare::same_or(false, &answered, &expected),
+        }
+    }
+
+    async fn lease(&mut self, key: &str, mode: Mode, life: Life, sees: Sees) -> Outcome {
+        let until = self.lifetime(life).fresh_until;
+        let key = named(&self.namespace, key);
+        let options = LeaseOptions::until(until)
+            .with_view(view(sees))
+            .with_mode(match mode {
+                Mode::Load => LeaseMode::Load,
+                Mode::Refresh => LeaseMode::Refresh,
+            });
+        let expected = one(self.reference.lease(&[key], &options).await)?;
+        let answered = one(self.subject.backend().lease(&[key], &options).await)?;
+        compare::leases(&answered, &expected)?;
+        if let (
+            Lease::Granted { token, .. },
+            Lease::Granted {
+                token: expected, ..
+            },
+        ) = (answered, expected)
+        {
+            self.tokens.push(Some((token, expected)));
+        }
+        Ok(())
+    }
+
+    fn token(&mut self, at: usize) -> Option<(FillToken, FillToken)> {
+        let count = self.tokens.len();
+        self.tokens.get_mut(at % count.max(1))?.take()
+    }
+
+    async fn fill(&mut self, at: usize, schema: u32) -> Outcome {
+        let entry = self.entry(Life::Long, schema);
+        let Some((token, expected)) = self.token(at) else {
+            return Ok(());
+        };
+        let options = WriteOptions::default();
+        let expected = Fill {
+            token: expected,
+            entry: entry.clone(),
+        };
+        let expected = one(self.reference.fill(vec![expected], &options).await)?;
+        let answered = one(self
+            .subject
+            .backend()
+            .fill(vec![Fill { token, entry }], &options)
+            .await)?;
+        compare::same_or(answered == expected, &answered, &expected)
+    }
+
+    async fn release(&mut self, at: usize) -> Outcome {
+        let Some((token, expected)) = self.token(at) else {
+            return Ok(());
+        };
+        let options = WriteOptions::default();
+        self.reference
+            .release(vec![expected], &options)
+            .await
+            .map_err(|error| error.to_string())?;
+        self.subject
+            .backend()
+            .release(vec![token], &options)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    /// Makes the entries of an operation, once for both backends.
+    async fn prepare<'k>(
+        &mut self,
+        namespace: &'k Namespace,
+        single: &Single,
+    ) -> BatchOperation<'k> {
+        match single {
+            Single::Get(key) => BatchOperation::Get(named(namespace, key)),
+            Single::Head(key) => BatchOperation::Head(named(namespace, key)),
+            Single::Set(key, life, schema) => {
+                BatchOperation::Set(named(namespace, key), self.entry(*life, *schema))
+            }
+            Single::SetCounter(key, life) => {
+                let entry = Entry::new(Value::counter(10), self.lifetime(*life)).with_schema(1);
+                BatchOperation::Set(named(namespace, key), entry)
+            }
+            Single::Delete(key) => BatchOperation::Delete(named(namespace, key)),
+            Single::Invalidate(key) => BatchOperation::Invalidate(named(namespace, key)),
+            Single::Expire(key, life) => {
+                BatchOperation::Expire(named(namespace, key), Expiry::new(self.lifetime(*life)))
+            }
+            Single::Increment(key, by, life) => {
+                let template = self.entry(*life, 1);
+                BatchOperation::Update(
+                    named(namespace, key),
+                    Update::Increment { by: *by, template },
+                )
+            }
+            Single::SetIfAbsent(key, life, schema) => {
+                let entry = self.entry(*life, *schema);
+                BatchOperation::Update(named(namespace, key), Update::SetIfAbsent(entry))
+            }
+            Single::ReplaceIf(key, known) => {
+                let key = named(namespace, key);
+                let present = self.reference.get(&key, &ReadOptions::default()).await;
+                let id = match (known, present) {
+                    (Known::Present, Ok(Some(entry))) => entry.id(),
+                    _ => EntryId::random(),
+                };
+                let entry = self.entry(Life::Long, 1);
+                BatchOperation::Update(key, Update::ReplaceIf { id, entry })
+            }
+            Single::Take(key) => BatchOperation::Update(named(namespace, key), Update::Take),
+        }
+    }
+
+    fn entry(&mut self, life: Life, schema: u32) -> Entry {
+        self.entries += 1;
+        let value = Value::raw(format!("value {}", self.entries).into());
+        Entry::new(value, self.lifetime(life)).with_schema(schema)
+    }
+
+    /// On whole milliseconds, so that a backend that stores them loses nothing.
+    fn lifetime(&mut self, life: Life) -> Lifetime {
+        let (moment, long) = (Subject::MOMENT, Subject::LONG);
+        let (fresh, stale) = match life {
+            Life::Long => (long, Duration::ZERO),
+            Life::Moment => (moment, Duration::ZERO),
+            Life::Stale => (moment, moment),
+            Life::LongStale => (moment, long),
+        };
+        let created = Timestamp::from_millis(self.subject.now().as_millis());
+        let fresh_until = created.saturating_add(fresh);
+        let expires_at = fresh_until.saturating_add(stale);
+        self.borders.extend([fresh_until, expires_at]);
+        Lifetime {
+            created,
+            fresh_until,
+            expires_at,
+        }
+    }
+}
+
+/// One operation, by the method of its name.
+async fn perform(
+    backend: &dyn Backend,
+    operation: BatchOperation<'_>,
+    options: &WriteOptions,
+) -> Result<BatchReply> {
+    let reading = ReadOptions::default().with_view(options.view);
+    Ok(match operation {
+        BatchOperation::Get(key) => BatchReply::Entry(backend.get(&key, &reading).await?),
+        BatchOperation::Head(key) => BatchReply::Head(backend.head(&key, &reading).await?),
+        BatchOperation::Set(key, entry) => {
+            backend.set(&key, entry, options).await?;
+            BatchReply::Stored
+        }
+        BatchOperation::Delete(key) => BatchReply::Deleted(backend.delete(&key, options).await?),
+        BatchOperation::Invalidate(key) => {
+            BatchReply::Deleted(backend.invalidate(&key, options).await?)
+        }
+        BatchOperation::Expire(key, expiry) => {
+            BatchReply::Expired(backend.expire(&key, expiry, options).await?)
+        }
+        BatchOperation::Update(key, update) => {
+            BatchReply::Updated(backend.update(&key, update, options).await?)
+        }
+        other => panic!("the suite makes no {other:?}"),
+    })
+}
+
+fn named<'k>(namespace: &'k Namespace, name: &'k str) -> Key<'k> {
+    Key::new(namespace, "", name).expect("a letter keeps the rules")
+}
+
+fn view(sees: Sees) -> View {
+    match sees {
+        Sees::All => View::default(),
+        Sees::Only(schema) => View::default().with_schema(Some(schema)),
+    }
+}
+
+fn one<T>(answers: Vec<Result<T>>) -> std::result::Result<T, String> {
+    match <[_; 1]>::try_from(answers) {
+        Ok([answer]) => answer.map_err(|error| error.to_string()),
+        Err(answers) => Err(format!("{} answers to one question", answers.len())),
+    }
+}
