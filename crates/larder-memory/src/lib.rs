@@ -1,1 +1,13 @@
-//! larder-memory
+#![doc = include_str!("../README.md")]
+
+mod backend;
+mod config;
+mod eviction;
+mod leases;
+mod markers;
+mod region;
+mod regions;
+
+pub use self::backend::Memory;
+pub use self::config::{MemoryBuilder, Policy};
+pub use self::eviction::{Eviction, EvictionCause};

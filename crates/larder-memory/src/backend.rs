@@ -1,0 +1,414 @@
+//! The backend: every write happens under its key's stripe, every read without one.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use larder_core::{
+    Backend, Capability, Change, Changes, Clock, CloseReport, Cursor, Deletion, Entry, EntryId,
+    Error, ErrorKind, Expiry, Fill, FillToken, Filled, Head, Key, KeyBuf, Lease, LeaseMode,
+    LeaseOptions, Marker, MarkerRead, Namespace, Operation, Peek, ReadOptions, RegionLimits,
+    Result, ScanPage, ScanRequest, TierCheck, TierStats, Timestamp, Update, Updated, Value,
+    Version, View, WriteOptions, async_trait,
+};
+
+use crate::config::MemoryBuilder;
+use crate::leases::{Held, Stripe, Stripes};
+use crate::markers::Markers;
+use crate::regions::Regions;
+
+/// Keeps entries in memory. See the [crate's front page](crate).
+pub struct Memory {
+    regions: Regions,
+    stripes: Stripes,
+    markers: Markers,
+    changes: Changes,
+    clock: Arc<dyn Clock>,
+    /// The one namespace whose entries are kept here, if that is known.
+    dedicated: Option<Namespace>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Memory {
+    /// Starts with the default settings.
+    pub fn builder() -> MemoryBuilder {
+        MemoryBuilder::default()
+    }
+
+    pub(crate) fn new(settings: &MemoryBuilder, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            regions: Regions::new(settings, &clock),
+            stripes: Stripes::new(),
+            markers: Markers::default(),
+            changes: Changes::new(),
+            clock,
+            dedicated: None,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn dedicated_to(self, namespace: &Namespace) -> Self {
+        Self {
+            dedicated: Some(namespace.clone()),
+            ..self
+        }
+    }
+
+    #[inline]
+    fn look_up(&self, key: &Key<'_>, now: Timestamp) -> Option<Entry> {
+        self.regions.with(key, |region| region.get(key, now))
+    }
+
+    /// The entry that counts as present for counters and conditional writes.
+    fn present(&self, key: &Key<'_>, view: View, now: Timestamp) -> Option<Entry> {
+        self.look_up(key, now)
+            .filter(|entry| entry.head().is_visible(view, now))
+    }
+
+    /// Stores an entry and ends a lease; the caller holds the stripe.
+    fn store(&self, stripe: &mut Stripe, key: &Key<'_>, entry: Entry, now: Timestamp) {
+        stripe.end(key);
+        self.regions
+            .with(key, |region| region.insert(key.to_buf(), entry, now));
+    }
+
+    /// Performs a write under the key's stripe, and tells of it if it changed something.
+    fn write<R>(
+        &self,
+        key: &Key<'_>,
+        write: impl FnOnce(&mut Stripe, Timestamp) -> Result<(R, Changed)>,
+    ) -> Result<R> {
+        let (reply, changed) = write(&mut self.stripes.lock(key), self.clock.now())?;
+        if changed == Changed::Yes {
+            self.changes.publish(&Change::Key(*key));
+        }
+        Ok(reply)
+    }
+
+    fn remove(&self, key: &Key<'_>) -> Option<Entry> {
+        let removed = self.write(key, |stripe, now| {
+            stripe.end(key);
+            Ok((
+                self.regions.with(key, |region| region.remove(key, now)),
+                Changed::Yes,
+            ))
+        });
+        removed.unwrap_or_default()
+    }
+
+    fn lease_one(&self, key: &Key<'_>, options: &LeaseOptions) -> Lease {
+        let mut stripe = self.stripes.lock(key);
+        let now = self.clock.now();
+        let seen = self.look_up(key, now);
+        if let Some(entry) = &seen
+            && options.mode == LeaseMode::Load
+            && entry.head().is_visible(options.view, now)
+        {
+            return Lease::Present(entry.clone());
+        }
+        let generation = options.view.generation;
+        if let Some(held) = stripe
+            .held(key, now)
+            .filter(|held| held.generation == generation)
+        {
+            return Lease::Held { until: held.until };
+        }
+        let token = EntryId::random();
+        stripe.hold(
+            key,
+            Held {
+                token,
+                until: options.until,
+                generation,
+            },
+            now,
+        );
+        Lease::Granted {
+            token: FillToken::granted(key, token),
+            seen,
+        }
+    }
+
+    fn fill_one(&self, Fill { token, entry }: Fill) -> Result<Filled> {
+        let key = token.key();
+        self.write(&key, |stripe, now| {
+            if stripe
+                .held(&key, now)
+                .is_none_or(|held| held.token != token.seen())
+            {
+                return Ok((Filled::Refused, Changed::No));
+            }
+            let newer = self
+                .look_up(&key, now)
+                .is_some_and(|there| there.head().schema() > entry.head().schema());
+            if newer {
+                stripe.end(&key);
+                return Ok((Filled::Refused, Changed::No));
+            }
+            self.store(stripe, &key, entry, now);
+            Ok((Filled::Stored, Changed::Yes))
+        })
+    }
+}
+
+#[derive(PartialEq)]
+enum Changed {
+    Yes,
+    No,
+}
+
+#[async_trait]
+impl Backend for Memory {
+    fn capability(&self) -> Capability {
+        Capability::default()
+            .with_immediate()
+            .with_scan()
+            .with_expire()
+            .with_counters()
+            .with_conditional()
+            .with_lease()
+            .with_markers()
+            .with_watch()
+            .with_regions()
+            .with_keeps_decoded()
+    }
+
+    #[inline]
+    fn peek(&self, key: &Key<'_>, now: Timestamp) -> Peek {
+        if let Some(entry) = self.look_up(key, now) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            Peek::Hit(entry)
+        } else {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+            Peek::Miss
+        }
+    }
+
+    async fn get(&self, key: &Key<'_>, _: &ReadOptions) -> Result<Option<Entry>> {
+        Ok(match self.peek(key, self.clock.now()) {
+            Peek::Hit(entry) => Some(entry),
+            Peek::Miss | Peek::Pending => None,
+        })
+    }
+
+    async fn head(&self, key: &Key<'_>, _: &ReadOptions) -> Result<Option<Head>> {
+        Ok(self
+            .look_up(key, self.clock.now())
+            .map(|entry| entry.head().clone()))
+    }
+
+    async fn scan(
+        &self,
+        request: &ScanRequest,
+        cursor: Option<Cursor>,
+        _: &ReadOptions,
+    ) -> Result<ScanPage> {
+        let now = self.clock.now();
+        // The keys are listed once and their entries looked up page by page.
+        let mut keys = match cursor {
+            Some(cursor) => cursor.downcast::<Vec<Arc<KeyBuf>>>().ok_or_else(|| {
+                Error::new(ErrorKind::Unexpected, "a cursor of another backend")
+                    .with_operation(Operation::Scan)
+            })?,
+            None => self
+                .regions
+                .keys(now)
+                .into_iter()
+                .filter(|key| {
+                    *key.namespace() == request.namespace && request.pattern.matches(key.text())
+                })
+                .collect(),
+        };
+        let page = keys.split_off(keys.len().saturating_sub(request.page_size));
+        let entries = page
+            .into_iter()
+            .filter_map(|key| {
+                let head = self.look_up(&key.as_key(), now)?.head().clone();
+                Some((KeyBuf::clone(&key), head))
+            })
+            .collect();
+        Ok(ScanPage {
+            entries,
+            next: (!keys.is_empty()).then(|| Cursor::new(keys)),
+        })
+    }
+
+    async fn set(&self, key: &Key<'_>, entry: Entry, _: &WriteOptions) -> Result<()> {
+        self.put_now(key, entry)
+    }
+
+    async fn delete(&self, key: &Key<'_>, _: &WriteOptions) -> Result<Deletion> {
+        Ok(Deletion::Delivered {
+            existed: self.remove(key).is_some(),
+        })
+    }
+
+    async fn expire(&self, key: &Key<'_>, expiry: Expiry, options: &WriteOptions) -> Result<bool> {
+        self.write(key, |stripe, now| {
+            let Some(entry) = self.present(key, options.view, now) else {
+                return Ok((false, Changed::No));
+            };
+            let lifetime = expiry.apply(entry.head().lifetime());
+            self.store(stripe, key, entry.with_lifetime(lifetime), now);
+            Ok((true, Changed::Yes))
+        })
+    }
+
+    async fn update(
+        &self,
+        key: &Key<'_>,
+        update: Update,
+        options: &WriteOptions,
+    ) -> Result<Updated> {
+        self.write(key, |stripe, now| {
+            let present = self.present(key, options.view, now);
+            let (entry, reply) = match (update, present) {
+                (Update::Increment { by, template }, None) => {
+                    (template.with_counter(by), Updated::Counter(by))
+                }
+                (Update::Increment { by, template }, Some(present)) => {
+                    let sum = add(&present, by).map_err(|error| error.with_key(&key.text()))?;
+                    let entry = present
+                        .with_value(Value::counter(sum))
+                        .with_id(template.id());
+                    (entry, Updated::Counter(sum))
+                }
+                (Update::SetIfAbsent(entry), None) => (entry, Updated::Stored),
+                (Update::ReplaceIf { id, entry }, Some(present)) if present.id() == id => {
+                    (entry, Updated::Stored)
+                }
+                (Update::SetIfAbsent(_), Some(_)) | (Update::ReplaceIf { .. }, _) => {
+                    return Ok((Updated::Refused, Changed::No));
+                }
+                (Update::Take, None) => return Ok((Updated::Taken(None), Changed::No)),
+                (Update::Take, Some(present)) => {
+                    stripe.end(key);
+                    self.regions.with(key, |region| region.remove(key, now));
+                    return Ok((Updated::Taken(Some(present)), Changed::Yes));
+                }
+                (_, _) => return Err(Error::unsupported(Operation::Update)),
+            };
+            self.store(stripe, key, entry, now);
+            Ok((reply, Changed::Yes))
+        })
+    }
+
+    async fn lease(&self, keys: &[Key<'_>], options: &LeaseOptions) -> Vec<Result<Lease>> {
+        keys.iter()
+            .map(|key| Ok(self.lease_one(key, options)))
+            .collect()
+    }
+
+    async fn fill(&self, fills: Vec<Fill>, _: &WriteOptions) -> Vec<Result<Filled>> {
+        fills.into_iter().map(|fill| self.fill_one(fill)).collect()
+    }
+
+    async fn release(&self, tokens: Vec<FillToken>, _: &WriteOptions) -> Result<()> {
+        for token in tokens {
+            let key = token.key();
+            let mut stripe = self.stripes.lock(&key);
+            if stripe
+                .held(&key, self.clock.now())
+                .is_some_and(|held| held.token == token.seen())
+            {
+                stripe.end(&key);
+            }
+        }
+        Ok(())
+    }
+
+    async fn markers(
+        &self,
+        markers: &[Marker],
+        read: MarkerRead,
+        _: &ReadOptions,
+    ) -> Result<Vec<Option<Version>>> {
+        Ok(self.markers.read(markers, read))
+    }
+
+    async fn bump(&self, markers: &[Marker], _: &WriteOptions) -> Result<Vec<Version>> {
+        let bumped = markers.iter().map(|marker| {
+            let version = self.markers.bump(marker);
+            // Entries of an older generation are invalid anyway; a store of one namespace can drop
+            // them at once, in one step.
+            if marker.tag_name().is_none() && self.dedicated.as_ref() == Some(marker.namespace()) {
+                self.regions.clear();
+            }
+            self.changes.publish(&Change::Marker(marker));
+            version
+        });
+        Ok(bumped.collect())
+    }
+
+    fn watch(&self) -> Option<&Changes> {
+        Some(&self.changes)
+    }
+
+    fn reserve(&self, limits: &RegionLimits) -> Result<()> {
+        // No write may come between the region's beginning and its entries' move.
+        let _all = self.stripes.lock_all();
+        self.regions.reserve(limits, &self.clock)
+    }
+
+    fn put_now(&self, key: &Key<'_>, entry: Entry) -> Result<()> {
+        self.write(key, |stripe, now| {
+            self.store(stripe, key, entry, now);
+            Ok(((), Changed::Yes))
+        })
+    }
+
+    fn forget_now(&self, key: &Key<'_>) -> Result<()> {
+        self.remove(key);
+        Ok(())
+    }
+
+    fn stats(&self) -> Vec<TierStats> {
+        self.regions.settle();
+        let counts = &self.regions.counts;
+        let mut stats = TierStats::new("memory");
+        stats.hits = self.hits.load(Ordering::Relaxed);
+        stats.misses = self.misses.load(Ordering::Relaxed);
+        stats.entries = Some(counts.entries.load(Ordering::Relaxed));
+        stats.bytes = Some(counts.bytes.load(Ordering::Relaxed));
+        stats.max_bytes = self.regions.max_bytes();
+        stats.evicted = counts.evicted.load(Ordering::Relaxed);
+        stats.expired = counts.expired.load(Ordering::Relaxed);
+        vec![stats]
+    }
+
+    async fn check(&self, _: &ReadOptions) -> Vec<TierCheck> {
+        vec![TierCheck::new("memory", Duration::ZERO)]
+    }
+
+    async fn close(&self, _: Timestamp) -> Result<CloseReport> {
+        Ok(CloseReport::default())
+    }
+}
+
+fn add(present: &Entry, by: i64) -> Result<i64> {
+    let value = present.value().as_counter().ok_or_else(|| {
+        Error::new(
+            ErrorKind::NotACounter,
+            "the key holds a value that is not a counter",
+        )
+        .with_operation(Operation::Update)
+    })?;
+    value.checked_add(by).ok_or_else(|| {
+        Error::new(
+            ErrorKind::CounterOverflow,
+            format!("{value} + {by} leaves the range of a 64-bit integer"),
+        )
+        .with_operation(Operation::Update)
+    })
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("max_bytes", &self.regions.max_bytes())
+            .finish_non_exhaustive()
+    }
+}

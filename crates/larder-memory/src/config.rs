@@ -1,0 +1,165 @@
+//! How a memory store is set up.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{
+    Clock, Error, ErrorKind, Result, Store, SystemClock, Tier, TierContext, async_trait,
+};
+
+use crate::Memory;
+use crate::eviction::{Eviction, Listener};
+
+/// Which entry goes when there is no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Policy {
+    /// Window-less `TinyLFU` (Einziger, Friedman, Manes: "`TinyLFU`: A Highly Efficient Cache Admission
+    /// Policy", 2017): what is asked for often stays, a scan doesn't push it out.
+    #[default]
+    TinyLfu,
+    /// What was used longest ago goes. For access patterns that favour the recent.
+    Lru,
+}
+
+/// Settings of a [`Memory`]; made by [`Memory::builder`].
+#[derive(Clone)]
+#[must_use]
+pub struct MemoryBuilder {
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) max_entries: Option<u64>,
+    pub(crate) policy: Policy,
+    pub(crate) time_to_idle: Option<Duration>,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) listener: Option<Listener>,
+}
+
+/// 128 MiB.
+const DEFAULT_MAX_BYTES: u64 = 128 << 20;
+
+/// moka refuses a thousand years.
+const MAX_TIME_TO_IDLE: Duration = Duration::from_secs(900 * 365 * 24 * 60 * 60);
+
+impl Default for MemoryBuilder {
+    fn default() -> Self {
+        Self {
+            max_bytes: Some(DEFAULT_MAX_BYTES),
+            max_entries: None,
+            policy: Policy::default(),
+            time_to_idle: None,
+            clock: None,
+            listener: None,
+        }
+    }
+}
+
+impl MemoryBuilder {
+    /// The most bytes that entries may weigh together. Default: 128 MiB.
+    pub fn max_bytes(self, max_bytes: u64) -> Self {
+        Self {
+            max_bytes: Some(max_bytes),
+            ..self
+        }
+    }
+
+    /// The most entries. Together with `max_bytes` both limits hold. Default: no limit.
+    pub fn max_entries(self, max_entries: u64) -> Self {
+        Self {
+            max_entries: Some(max_entries),
+            ..self
+        }
+    }
+
+    /// Which entry goes when there is no room. Default: [`Policy::TinyLfu`].
+    pub fn policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// Drops an entry that nobody has read or written for this long. Default: never.
+    pub fn time_to_idle(self, time_to_idle: Duration) -> Self {
+        Self {
+            time_to_idle: Some(time_to_idle),
+            ..self
+        }
+    }
+
+    /// The clock. Default: the machine's, or that of the cache it becomes a tier of.
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock: Some(clock),
+            ..self
+        }
+    }
+
+    /// Calls `listener` for each entry that leaves, with the cause. It runs inside the call that
+    /// noticed, sometimes later than the entry stopped being visible; it must be quick and must not
+    /// write to the same store. Default: none.
+    pub fn on_eviction(self, listener: impl Fn(&Eviction<'_>) + Send + Sync + 'static) -> Self {
+        Self {
+            listener: Some(Arc::new(listener)),
+            ..self
+        }
+    }
+
+    /// Makes the store.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ConfigInvalid`] if a limit or the idle time is zero, or the idle time over 900 years.
+    pub fn build(self) -> Result<Memory> {
+        let zero = |name| {
+            Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                format!("memory: {name} can't be zero"),
+            ))
+        };
+        if self.max_bytes == Some(0) {
+            return zero("max_bytes");
+        }
+        if self.max_entries == Some(0) {
+            return zero("max_entries");
+        }
+        if self.time_to_idle == Some(Duration::ZERO) {
+            return zero("time_to_idle");
+        }
+        if self
+            .time_to_idle
+            .is_some_and(|idle| idle > MAX_TIME_TO_IDLE)
+        {
+            return Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "memory: time_to_idle can't be over 900 years",
+            ));
+        }
+        let clock = self
+            .clock
+            .clone()
+            .unwrap_or_else(|| SystemClock::shared(|d| Box::pin(tokio::time::sleep(d))));
+        Ok(Memory::new(&self, clock))
+    }
+}
+
+#[async_trait]
+impl Tier for MemoryBuilder {
+    async fn open(self: Box<Self>, context: &TierContext) -> Result<Store> {
+        let clock = self
+            .clock
+            .clone()
+            .unwrap_or_else(|| Arc::clone(&context.clock));
+        Ok(Store::new(
+            self.clock(clock).build()?.dedicated_to(&context.namespace),
+        ))
+    }
+}
+
+impl fmt::Debug for MemoryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryBuilder")
+            .field("max_bytes", &self.max_bytes)
+            .field("max_entries", &self.max_entries)
+            .field("policy", &self.policy)
+            .field("time_to_idle", &self.time_to_idle)
+            .finish_non_exhaustive()
+    }
+}

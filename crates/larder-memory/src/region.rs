@@ -1,0 +1,211 @@
+//! One moka cache with its limits: what a store is made of.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use larder_core::{Clock, Entry, Key, KeyBuf, KeyHashBuilder, Timestamp};
+use moka::Equivalent;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+
+use crate::config::{MemoryBuilder, Policy};
+use crate::eviction::{Eviction, EvictionCause};
+
+/// What moka, the key and the entry take beside text and value, measured by
+/// `cargo xtask bench memory` (resident memory at full capacity).
+const ENTRY_OVERHEAD: u64 = 640;
+
+/// Reclaiming is at most this far away, a hundred years: moka's timer wheel wants a finite time.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// An entry as moka keeps it.
+#[derive(Clone)]
+pub(crate) struct Resident {
+    pub(crate) entry: Entry,
+    /// When it was last used, if idle entries are dropped.
+    last_used: Option<Arc<AtomicU64>>,
+}
+
+/// Finds a key without joining its text.
+struct Probe<'a>(&'a Key<'a>);
+
+impl Hash for Probe<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Equivalent<KeyBuf> for Probe<'_> {
+    #[inline]
+    fn equivalent(&self, key: &KeyBuf) -> bool {
+        key.is(self.0)
+    }
+}
+
+/// Tells moka when it may reclaim an entry. What look-ups see is decided by [`Region::get`] alone.
+struct Reclaim(Arc<dyn Clock>);
+
+impl Reclaim {
+    fn after(&self, resident: &Resident) -> Duration {
+        let expires_at = resident.entry.head().lifetime().expires_at;
+        expires_at.saturating_since(self.0.now()).min(FAR)
+    }
+}
+
+impl moka::Expiry<KeyBuf, Resident> for Reclaim {
+    fn expire_after_create(&self, _: &KeyBuf, resident: &Resident, _: Instant) -> Option<Duration> {
+        Some(self.after(resident))
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &KeyBuf,
+        resident: &Resident,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(self.after(resident))
+    }
+}
+
+/// Counts what is held and what has left.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) entries: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) evicted: AtomicU64,
+    pub(crate) expired: AtomicU64,
+}
+
+pub(crate) struct Region {
+    cache: Cache<KeyBuf, Resident, KeyHashBuilder>,
+    counts: Arc<Counts>,
+    time_to_idle: Option<Duration>,
+}
+
+fn weight(key: &KeyBuf, entry: &Entry) -> u64 {
+    entry.value().weight() + key.text().len() as u64 + ENTRY_OVERHEAD
+}
+
+impl Region {
+    pub(crate) fn new(
+        settings: &MemoryBuilder,
+        max_bytes: Option<u64>,
+        max_entries: Option<u64>,
+        clock: &Arc<dyn Clock>,
+        counts: &Arc<Counts>,
+    ) -> Self {
+        // moka has one limit. Where both are asked for, an entry weighs at least its share of the
+        // bytes, so that neither is passed.
+        let (capacity, least) = match (max_bytes, max_entries) {
+            (Some(bytes), Some(entries)) => (bytes, bytes.div_ceil(entries)),
+            (Some(bytes), None) => (bytes, 0),
+            (None, Some(entries)) => (entries, 0),
+            (None, None) => (u64::MAX, 0),
+        };
+        let by_bytes = max_bytes.is_some();
+        let (left, listener) = (Arc::clone(counts), settings.listener.clone());
+        let mut builder = Cache::builder()
+            .max_capacity(capacity)
+            .eviction_policy(match settings.policy {
+                Policy::TinyLfu => EvictionPolicy::tiny_lfu(),
+                Policy::Lru => EvictionPolicy::lru(),
+            })
+            .weigher(move |key: &KeyBuf, resident: &Resident| {
+                let weight = if by_bytes {
+                    weight(key, &resident.entry).max(least)
+                } else {
+                    1
+                };
+                u32::try_from(weight).unwrap_or(u32::MAX)
+            })
+            .expire_after(Reclaim(Arc::clone(clock)))
+            .eviction_listener(move |key: Arc<KeyBuf>, resident: Resident, cause| {
+                left.entries.fetch_sub(1, Ordering::Relaxed);
+                left.bytes
+                    .fetch_sub(weight(&key, &resident.entry), Ordering::Relaxed);
+                let cause = EvictionCause::from(cause);
+                match cause {
+                    EvictionCause::Expired => left.expired.fetch_add(1, Ordering::Relaxed),
+                    EvictionCause::Size => left.evicted.fetch_add(1, Ordering::Relaxed),
+                    EvictionCause::Removed | EvictionCause::Replaced => 0,
+                };
+                if let Some(listener) = &listener {
+                    listener(&Eviction { key: &key, cause });
+                }
+            });
+        if let Some(time_to_idle) = settings.time_to_idle {
+            builder = builder.time_to_idle(time_to_idle);
+        }
+        Self {
+            cache: builder.build_with_hasher(KeyHashBuilder::default()),
+            counts: Arc::clone(counts),
+            time_to_idle: settings.time_to_idle,
+        }
+    }
+
+    /// The entry under a key, unless it has expired or nobody has used it for too long.
+    #[inline]
+    pub(crate) fn get(&self, key: &Key<'_>, now: Timestamp) -> Option<Entry> {
+        let resident = self.cache.get(&Probe(key))?;
+        if !self.is_alive(&resident, now) {
+            return None;
+        }
+        if let Some(last_used) = &resident.last_used {
+            last_used.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        }
+        Some(resident.entry)
+    }
+
+    #[inline]
+    fn is_alive(&self, resident: &Resident, now: Timestamp) -> bool {
+        if resident.entry.head().lifetime().is_expired(now) {
+            return false;
+        }
+        match (&resident.last_used, self.time_to_idle) {
+            (Some(last_used), Some(time_to_idle)) => {
+                now < Timestamp::from_nanos(last_used.load(Ordering::Relaxed))
+                    .saturating_add(time_to_idle)
+            }
+            _ => true,
+        }
+    }
+
+    /// Stores an entry. The caller holds the key's stripe.
+    pub(crate) fn insert(&self, key: KeyBuf, entry: Entry, now: Timestamp) {
+        self.counts.entries.fetch_add(1, Ordering::Relaxed);
+        self.counts
+            .bytes
+            .fetch_add(weight(&key, &entry), Ordering::Relaxed);
+        let last_used = self
+            .time_to_idle
+            .map(|_| Arc::new(AtomicU64::new(now.as_nanos())));
+        self.cache.insert(key, Resident { entry, last_used });
+    }
+
+    /// Removes an entry; answers it if it was alive. The caller holds the key's stripe.
+    pub(crate) fn remove(&self, key: &Key<'_>, now: Timestamp) -> Option<Entry> {
+        let resident = self.cache.remove(&Probe(key))?;
+        self.is_alive(&resident, now).then_some(resident.entry)
+    }
+
+    /// The keys of all entries that are alive.
+    pub(crate) fn keys(&self, now: Timestamp) -> impl Iterator<Item = Arc<KeyBuf>> {
+        self.cache
+            .iter()
+            .filter(move |(_, resident)| self.is_alive(resident, now))
+            .map(|(key, _)| key)
+    }
+
+    pub(crate) fn clear(&self) {
+        self.cache.invalidate_all();
+    }
+
+    /// Lets moka catch up, so that counts are of now.
+    pub(crate) fn settle(&self) {
+        self.cache.run_pending_tasks();
+    }
+}

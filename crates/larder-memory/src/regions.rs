@@ -1,0 +1,157 @@
+//! The main region and those reserved for prefixes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use larder_core::{Clock, Error, ErrorKind, Key, KeyBuf, RegionLimits, Result, Timestamp};
+
+use crate::config::MemoryBuilder;
+use crate::region::{Counts, Region};
+
+pub(crate) struct Regions {
+    settings: MemoryBuilder,
+    main: Region,
+    /// Whether `reserved` has any, so that a store without pays one load.
+    any_reserved: AtomicBool,
+    /// Longest prefix first.
+    reserved: RwLock<Vec<(RegionLimits, Arc<Region>)>>,
+    pub(crate) counts: Arc<Counts>,
+}
+
+impl Regions {
+    pub(crate) fn new(settings: &MemoryBuilder, clock: &Arc<dyn Clock>) -> Self {
+        let counts = Arc::default();
+        Self {
+            main: Region::new(
+                settings,
+                settings.max_bytes,
+                settings.max_entries,
+                clock,
+                &counts,
+            ),
+            settings: settings.clone(),
+            any_reserved: AtomicBool::new(false),
+            reserved: RwLock::default(),
+            counts,
+        }
+    }
+
+    /// Calls `f` with the region that a key belongs to.
+    #[inline]
+    pub(crate) fn with<R>(&self, key: &Key<'_>, f: impl FnOnce(&Region) -> R) -> R {
+        if self.any_reserved.load(Ordering::Acquire)
+            && let Some(region) = self.reserved_for(key)
+        {
+            return f(&region);
+        }
+        f(&self.main)
+    }
+
+    fn reserved_for(&self, key: &Key<'_>) -> Option<Arc<Region>> {
+        let reserved = self.read();
+        reserved
+            .iter()
+            .find(|(limits, _)| key.is_within(&limits.prefix))
+            .map(|(_, region)| Arc::clone(region))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Vec<(RegionLimits, Arc<Region>)>> {
+        self.reserved.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a region and moves the entries under its prefix there; the caller holds every stripe.
+    /// Reserving the same limits again changes nothing; other limits for a reserved prefix are refused.
+    pub(crate) fn reserve(&self, limits: &RegionLimits, clock: &Arc<dyn Clock>) -> Result<()> {
+        let invalid =
+            |message| Err(Error::new(ErrorKind::ConfigInvalid, message).with_key(&limits.prefix));
+        if limits.prefix.is_empty() {
+            return invalid("a region needs a prefix: limit the whole store where it is built");
+        }
+        if limits.max_bytes == Some(0) || limits.max_entries == Some(0) {
+            return invalid("a region's limit can't be zero");
+        }
+        let mut reserved = self
+            .reserved
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((present, _)) = reserved
+            .iter()
+            .find(|(present, _)| present.prefix == limits.prefix)
+        {
+            return if present == limits {
+                Ok(())
+            } else {
+                invalid("the prefix has other limits already")
+            };
+        }
+        let region = Region::new(
+            &self.settings,
+            limits.max_bytes,
+            limits.max_entries,
+            clock,
+            &self.counts,
+        );
+        let now = clock.now();
+        // Its entries are where they were found before: in the region of the longest prefix, or in the main one.
+        let outer = reserved
+            .iter()
+            .find(|(outer, _)| is_within(&limits.prefix, &outer.prefix))
+            .map_or(&self.main, |(_, outer)| outer);
+        let moving: Vec<_> = outer
+            .keys(now)
+            .filter(|key| key.as_key().is_within(&limits.prefix))
+            .filter(|key| {
+                !reserved.iter().any(|(inner, _)| {
+                    is_within(&inner.prefix, &limits.prefix)
+                        && key.as_key().is_within(&inner.prefix)
+                })
+            })
+            .collect();
+        for key in moving {
+            if let Some(entry) = outer.remove(&key.as_key(), now) {
+                region.insert(KeyBuf::clone(&key), entry, now);
+            }
+        }
+        reserved.push((limits.clone(), Arc::new(region)));
+        reserved.sort_by_key(|(limits, _)| std::cmp::Reverse(limits.prefix.len()));
+        self.any_reserved.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// The keys of all entries that are alive.
+    pub(crate) fn keys(&self, now: Timestamp) -> Vec<Arc<KeyBuf>> {
+        let mut keys: Vec<_> = self.main.keys(now).collect();
+        for (_, region) in self.read().iter() {
+            keys.extend(region.keys(now));
+        }
+        keys
+    }
+
+    pub(crate) fn clear(&self) {
+        self.main.clear();
+        self.read().iter().for_each(|(_, region)| region.clear());
+    }
+
+    pub(crate) fn settle(&self) {
+        self.main.settle();
+        self.read().iter().for_each(|(_, region)| region.settle());
+    }
+
+    /// The limit on bytes of all regions together.
+    pub(crate) fn max_bytes(&self) -> Option<u64> {
+        let reserved = self.read();
+        reserved
+            .iter()
+            .map(|(limits, _)| limits.max_bytes)
+            .try_fold(self.settings.max_bytes?, |sum, bytes| {
+                Some(sum.saturating_add(bytes?))
+            })
+    }
+}
+
+/// Whether keys under `inner` are keys under `outer` too.
+fn is_within(inner: &str, outer: &str) -> bool {
+    inner
+        .strip_prefix(outer)
+        .is_some_and(|rest| rest.starts_with(':'))
+}
