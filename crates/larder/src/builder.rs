@@ -1,0 +1,214 @@
+//! How a cache is set up.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{
+    Clock, Error, ErrorKind, Layer, Namespace, Result, SystemClock, Tier, TierContext, Ttl,
+};
+
+use crate::Cache;
+use crate::codec::DefaultCodec;
+use crate::counters::Counters;
+use crate::generation::read_generation;
+use crate::limits::Limits;
+use crate::shared::{Defaults, Shared};
+
+/// Settings of a [`Cache`]; made by [`Cache::builder`].
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::time::Duration;
+/// use larder::{Cache, Memory, MIB};
+///
+/// let cache = Cache::builder("airports")
+///     .tier(Memory::builder().max_bytes(64 * MIB))
+///     .ttl(Duration::from_secs(300)).jitter(0.1).stale_for(Duration::from_secs(3600))
+///     .build().await?;
+/// # Ok::<_, larder::Error>(()) }).unwrap();
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct CacheBuilder {
+    namespace: String,
+    tiers: Vec<Box<dyn Tier>>,
+    layers: Vec<Box<dyn Layer>>,
+    ttl: Result<Ttl>,
+    jitter: f64,
+    stale_for: Duration,
+    load_timeout: Duration,
+    codec: DefaultCodec,
+    limits: Limits,
+    clock: Option<Arc<dyn Clock>>,
+}
+
+pub(crate) fn system_clock() -> Arc<dyn Clock> {
+    SystemClock::shared(|duration| Box::pin(tokio::time::sleep(duration)))
+}
+
+impl CacheBuilder {
+    /// 30 seconds.
+    pub(crate) const DEFAULT_LOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+    pub(crate) fn new(namespace: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            tiers: Vec::new(),
+            layers: Vec::new(),
+            ttl: Ok(Ttl::Forever),
+            jitter: 0.0,
+            stale_for: Duration::ZERO,
+            load_timeout: Self::DEFAULT_LOAD_TIMEOUT,
+            codec: DefaultCodec::default(),
+            limits: Limits::default(),
+            clock: None,
+        }
+    }
+
+    /// Adds a tier: a backend's builder, or a [`Store`](crate::Store) of your own. Default: memory
+    /// with its defaults.
+    pub fn tier(mut self, tier: impl Tier + 'static) -> Self {
+        self.tiers.push(Box::new(tier));
+        self
+    }
+
+    /// Puts a layer around the tiers; the last one added is outermost.
+    pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// How long look-ups return an entry, unless its space or call says otherwise. Default: until it
+    /// is deleted or evicted.
+    pub fn ttl(self, ttl: Duration) -> Self {
+        Self {
+            ttl: Ttl::after(ttl),
+            ..self
+        }
+    }
+
+    /// Shortens each time to live by a random part of at most this fraction, 0 to 1, so that what was
+    /// stored together doesn't expire together. Default: 0.
+    pub fn jitter(self, jitter: f64) -> Self {
+        Self { jitter, ..self }
+    }
+
+    /// How long after its time to live an entry may stand in for a failing origin. Default: not at all.
+    pub fn stale_for(self, stale_for: Duration) -> Self {
+        Self { stale_for, ..self }
+    }
+
+    /// How long a loader may take before it is dropped and its callers get
+    /// [`ErrorKind::Timeout`]. Default: 30 seconds.
+    pub fn load_timeout(self, load_timeout: Duration) -> Self {
+        Self {
+            load_timeout,
+            ..self
+        }
+    }
+
+    /// The codec of spaces that don't name one. Default: MessagePack, where its feature is on.
+    pub fn codec(self, codec: DefaultCodec) -> Self {
+        Self { codec, ..self }
+    }
+
+    /// The limits on values and batches. Default: [`Limits::default`].
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The clock. Default: the machine's.
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock: Some(clock),
+            ..self
+        }
+    }
+
+    /// Opens the tiers and makes the cache. A metrics recorder must be installed before.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ConfigInvalid`] or [`ErrorKind::KeyInvalid`] for a setting that is wrong, and
+    /// whatever keeps a tier from opening.
+    pub async fn build(self) -> Result<Cache> {
+        let namespace = Namespace::new(&self.namespace)?;
+        let invalid = |message| Err(Error::new(ErrorKind::ConfigInvalid, message));
+        if !(0.0..=1.0).contains(&self.jitter) {
+            return invalid(format!(
+                "jitter is a fraction from 0 to 1, not {}",
+                self.jitter
+            ));
+        }
+        if self.load_timeout.is_zero() {
+            return invalid("load_timeout can't be zero".to_owned());
+        }
+        if self.limits.max_batch == 0 || self.limits.max_value_bytes == 0 {
+            return invalid(
+                "a limit of zero would refuse everything: use Cache::disabled()".to_owned(),
+            );
+        }
+        let ttl = self.ttl?;
+        let clock = self.clock.unwrap_or_else(system_clock);
+        let context = TierContext::new(namespace.clone(), Arc::clone(&clock));
+        let mut store = open(self.tiers, &context).await?;
+        for layer in &self.layers {
+            store = store.layer(&**layer)?;
+        }
+        let generation = read_generation(&store, &namespace).await?;
+        let counters = Arc::new(Counters::new(&namespace));
+        let defaults = Defaults {
+            ttl,
+            jitter: self.jitter,
+            stale_for: self.stale_for,
+            load_timeout: self.load_timeout,
+            codec: self.codec,
+        };
+        Ok(Cache::from_shared(Shared::new(
+            namespace,
+            store,
+            clock,
+            self.limits,
+            defaults,
+            generation,
+            counters,
+        )))
+    }
+}
+
+async fn open(mut tiers: Vec<Box<dyn Tier>>, context: &TierContext) -> Result<larder_core::Store> {
+    match (tiers.pop(), tiers.is_empty()) {
+        (Some(tier), true) => tier.open(context).await,
+        (Some(_), false) => Err(Error::new(
+            ErrorKind::ConfigInvalid,
+            "several tiers need larder-tiered, which is not in this build",
+        )),
+        #[cfg(feature = "memory")]
+        (None, _) => {
+            Box::new(larder_memory::Memory::builder())
+                .open(context)
+                .await
+        }
+        #[cfg(not(feature = "memory"))]
+        (None, _) => Err(Error::new(
+            ErrorKind::ConfigInvalid,
+            "no tier was given, and the feature `memory` that has the default one is off",
+        )),
+    }
+}
+
+impl fmt::Debug for CacheBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("namespace", &self.namespace)
+            .field("tiers", &self.tiers)
+            .field("layers", &self.layers)
+            .field("ttl", &self.ttl)
+            .field("jitter", &self.jitter)
+            .field("stale_for", &self.stale_for)
+            .field("load_timeout", &self.load_timeout)
+            .field("codec", &self.codec)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

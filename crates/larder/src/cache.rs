@@ -1,0 +1,316 @@
+//! The handle to a cache.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{
+    Backend, CloseReport, Marker, Namespace, ReadOptions, Result, Store, Ttl, ValueType,
+    WriteOptions,
+};
+
+use crate::builder::CacheBuilder;
+use crate::codec::{CacheValue, DefaultCodec};
+use crate::counters::Counters;
+use crate::limits::Limits;
+use crate::null::Null;
+use crate::operations::{Get, GetOrLoad, Pipeline, Set, SetIfAbsent, many, update};
+use crate::scope::{AtHand, Scope};
+use crate::shared::{Defaults, Shared};
+use crate::space::Space;
+use crate::stats::{CacheStats, CheckReport, Closed};
+use crate::untyped::untyped_operations;
+
+/// A cache. Cheap to clone; when the last handle and the last [`Space`] are dropped, every task it
+/// has started is stopped.
+///
+/// Operations on the cache itself take whole keys and see every schema version; a [`Space`] has a
+/// prefix, a type and a version of its own.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use larder::Cache;
+///
+/// let cache = Cache::builder("shop").build().await?;
+/// cache.set("greeting", "hello".to_owned()).await?;
+/// assert_eq!(cache.get::<String>("greeting").await?.unwrap().as_str(), "hello");
+/// assert_eq!(cache.increment("views", 1).await?, 1);
+/// # Ok::<_, larder::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Cache {
+    shared: Arc<Shared>,
+}
+
+impl Cache {
+    /// Starts a cache in a namespace: 1 to 64 of `A-Z a-z 0-9 _ . -`. The namespace is also the label
+    /// of its metrics.
+    pub fn builder(namespace: &str) -> CacheBuilder {
+        CacheBuilder::new(namespace)
+    }
+
+    /// A cache that keeps nothing, for tests and for switching caching off: look-ups miss, loads always
+    /// load, writes succeed, counters begin anew.
+    ///
+    /// # Panics
+    ///
+    /// Never: the namespace it uses is a valid one.
+    pub fn disabled() -> Self {
+        let namespace = Namespace::new("disabled").expect("a namespace by the rules");
+        let counters = Arc::new(Counters::new(&namespace));
+        let clock = crate::builder::system_clock();
+        let defaults = Defaults {
+            ttl: Ttl::Forever,
+            jitter: 0.0,
+            stale_for: Duration::ZERO,
+            load_timeout: CacheBuilder::DEFAULT_LOAD_TIMEOUT,
+            codec: DefaultCodec::default(),
+        };
+        let store = Store::new(Null);
+        Self::from_shared(Shared::new(
+            namespace,
+            store,
+            clock,
+            Limits::default(),
+            defaults,
+            None,
+            counters,
+        ))
+    }
+
+    pub(crate) fn from_shared(shared: Shared) -> Self {
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    #[inline]
+    fn typed<T: CacheValue>(&self) -> Scope<'_> {
+        Scope {
+            shared: &self.shared,
+            spec: &self.shared.root,
+            value_type: self.shared.defaults.codec.value_type::<T>(),
+        }
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            shared: &self.shared,
+            spec: &self.shared.root,
+            value_type: ValueType::local::<()>(),
+        }
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &Namespace {
+        &self.shared.namespace
+    }
+
+    /// A typed part of the cache: the keys that begin with `prefix` and a `:`.
+    pub fn space<T: CacheValue>(&self, prefix: &str) -> Space<T> {
+        Space::new(
+            Arc::clone(&self.shared),
+            prefix,
+            self.shared.defaults.codec.value_type::<T>(),
+        )
+    }
+
+    /// A typed part of the cache whose values never become bytes, so that their type needs no serde.
+    /// Refused (by [`Space::ready`] and every operation) if a tier needs bytes.
+    pub fn local<T: Send + Sync + 'static>(&self, prefix: &str) -> Space<T> {
+        Space::new(Arc::clone(&self.shared), prefix, ValueType::local::<T>())
+    }
+
+    /// Looks up a value by its whole key; see [`Space::get`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::get`].
+    #[inline]
+    pub fn get<'a, T: CacheValue>(&'a self, key: &'a str) -> Get<'a, T> {
+        Get::new(self.typed::<T>(), key)
+    }
+
+    /// Looks up a value in memory, without `await`; see [`Space::get_local`].
+    #[inline]
+    pub fn get_local<T: CacheValue>(&self, key: &str) -> Option<Arc<T>> {
+        match self.typed::<T>().peek(key) {
+            AtHand::Hit(value) => Some(value),
+            AtHand::Miss | AtHand::Unknown => None,
+        }
+    }
+
+    /// Looks up values in one round trip; see [`Space::get_many`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::get_many`].
+    pub async fn get_many<T: CacheValue>(&self, keys: &[&str]) -> Result<Vec<Option<Arc<T>>>> {
+        many::get_many(self.typed::<T>(), keys).await
+    }
+
+    /// Looks up a value, or loads and stores it; see [`Space::get_or_load`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::get_or_load`].
+    #[inline]
+    pub fn get_or_load<'a, T: CacheValue, F>(
+        &'a self,
+        key: &'a str,
+        loader: F,
+    ) -> GetOrLoad<'a, T, F> {
+        GetOrLoad::new(self.typed::<T>(), key, loader)
+    }
+
+    /// Stores a value; see [`Space::set`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::set`].
+    pub fn set<'a, T: CacheValue>(&'a self, key: &'a str, value: T) -> Set<'a> {
+        Set::new(self.typed::<T>(), key, Arc::new(value))
+    }
+
+    /// Stores a value if the key is absent; see [`Space::set_if_absent`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::set_if_absent`].
+    pub fn set_if_absent<'a, T: CacheValue>(&'a self, key: &'a str, value: T) -> SetIfAbsent<'a> {
+        SetIfAbsent::new(self.typed::<T>(), key, Arc::new(value))
+    }
+
+    /// Removes a value and answers it; see [`Space::take`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::take`].
+    pub async fn take<T: CacheValue>(&self, key: &str) -> Result<Option<Arc<T>>> {
+        update::take(self.typed::<T>(), key).await
+    }
+
+    untyped_operations!();
+
+    /// Collects operations that go to the store together.
+    pub fn pipeline(&self) -> Pipeline {
+        Pipeline::new(Arc::clone(&self.shared))
+    }
+
+    /// Forgets everything in the namespace, in one step whatever the number of entries: the
+    /// namespace's generation changes, and entries of an older one are not found any more.
+    ///
+    /// A store without generations is cleared entry by entry.
+    ///
+    /// # Errors
+    ///
+    /// A closed cache, [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported), or the store's
+    /// trouble.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the cache is cleared or not.
+    pub async fn clear(&self) -> Result<()> {
+        let shared = &self.shared;
+        shared.open()?;
+        shared.counters.clears.increment();
+        if !shared.capability.markers {
+            self.invalidate_matching("*").await?;
+            return Ok(());
+        }
+        let marker = [Marker::generation(&shared.namespace)];
+        shared.forget_generation();
+        let bumped = shared.store.bump(&marker, &WriteOptions::default()).await;
+        // After the reply, whatever it says (R6): what was read before is not believed any more.
+        shared.forget_generation();
+        bumped?;
+        shared.generation().await?;
+        tracing::info!(cache = shared.namespace.as_str(), "cleared");
+        Ok(())
+    }
+
+    /// Numbers since the cache was built.
+    pub fn stats(&self) -> CacheStats {
+        CacheStats::new(&self.shared.counters, self.shared.store.stats())
+    }
+
+    /// Tries every tier.
+    ///
+    /// # Errors
+    ///
+    /// A closed cache. What is wrong with a tier is a finding, not an error.
+    pub async fn check(&self) -> Result<CheckReport> {
+        self.shared.open()?;
+        Ok(CheckReport {
+            tiers: self.shared.store.check(&ReadOptions::default()).await,
+        })
+    }
+
+    /// While bypassed, look-ups find nothing, loads always load, each caller for itself, and store
+    /// nothing, and writes only invalidate, so that nothing older is found afterwards. Counters,
+    /// conditional writes, deletions and invalidations work as ever. Answers what it was before.
+    pub fn bypass(&self, bypass: bool) -> bool {
+        let before = self.shared.bypass(bypass);
+        if before != bypass {
+            tracing::info!(
+                cache = self.shared.namespace.as_str(),
+                bypass,
+                "bypass switched"
+            );
+        }
+        before
+    }
+
+    /// Whether the cache is bypassed.
+    pub fn is_bypassed(&self) -> bool {
+        self.shared.is_bypassed()
+    }
+
+    /// Whether the cache takes calls: cheap enough for a readiness probe. [`Cache::check`] looks deeper.
+    pub fn is_open(&self) -> bool {
+        !self.shared.is_closed()
+    }
+
+    /// Takes no more calls, waits for running loads and what the store has accepted, at most this
+    /// long, and stops every task. Every later call fails with
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed); closing twice is no error.
+    ///
+    /// # Errors
+    ///
+    /// The store's trouble.
+    pub async fn close(&self, within: Duration) -> Result<Closed> {
+        let shared = &self.shared;
+        if !shared.close() {
+            return Ok(Closed::default());
+        }
+        let deadline = shared.clock.now().saturating_add(within);
+        let loads_stopped = shared.tasks.drain(deadline, &*shared.clock).await;
+        let CloseReport { undelivered, .. } = shared.store.close(deadline).await?;
+        tracing::info!(
+            cache = shared.namespace.as_str(),
+            undelivered,
+            loads_stopped,
+            "closed"
+        );
+        Ok(Closed {
+            undelivered,
+            loads_stopped,
+        })
+    }
+
+    /// Loads in progress.
+    pub fn loads_in_progress(&self) -> usize {
+        self.shared.flights().len()
+    }
+
+    /// The store beneath, for diagnostics and tests.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt(f)
+    }
+}

@@ -1,0 +1,301 @@
+//! One load, from its lease to its landing, in a task of its own.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use larder_core::{
+    Backend, Clock, Entry, Error, ErrorKind, Fill, FillToken, Filled, Key, KeyBuf, Lease,
+    LeaseMode, LeaseOptions, Operation, Result, ValueType, View, WriteOptions,
+};
+
+use crate::flight::{Ended, Leader, guarded};
+use crate::scope::{EntryOptions, Scope};
+use crate::shared::Shared;
+use crate::spec::Spec;
+
+/// A load in its task. It holds the cache only while it works on it, so that dropping the last handle
+/// ends it.
+pub(crate) struct Flight {
+    shared: Weak<Shared>,
+    spec: Arc<Spec>,
+    value_type: &'static ValueType,
+    key: KeyBuf,
+    options: EntryOptions,
+    mode: LeaseMode,
+}
+
+/// What stands before a load.
+enum Claim {
+    /// Load; with a lease if there was one to be had, and with what is there all the same.
+    Load {
+        token: Option<FillToken>,
+        seen: Option<Entry>,
+        view: View,
+    },
+    /// Somebody else has loaded it.
+    Present(Entry),
+    /// Somebody else is loading it: ask again later.
+    Held(Duration),
+    /// The cache has gone.
+    Gone,
+}
+
+/// What a loader returned.
+enum Loaded {
+    /// To be stored and handed to everybody who waits.
+    Storable(Entry),
+    /// Beyond a limit: handed to everybody who waits, not stored.
+    OnlyReturned(Entry),
+}
+
+/// How often a load that somebody else has claimed is asked for again: first, and at most.
+const POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
+
+impl Flight {
+    pub(crate) fn new(
+        scope: Scope<'_>,
+        key: &Key<'_>,
+        options: EntryOptions,
+        mode: LeaseMode,
+    ) -> Self {
+        Self {
+            shared: Arc::downgrade(scope.shared),
+            spec: Arc::clone(scope.spec),
+            value_type: scope.value_type,
+            key: key.to_buf(),
+            options,
+            mode,
+        }
+    }
+
+    pub(crate) async fn run<T: Send + Sync + 'static>(
+        self,
+        landing: Leader,
+        loader: impl Future<Output = Result<Arc<T>>> + Send + 'static,
+    ) {
+        let mut pause = POLL.0;
+        let (token, seen, view) = loop {
+            match self.claim().await {
+                Claim::Load { token, seen, view } => break (token, seen, view),
+                Claim::Present(entry) => return landing.land(Ok(entry)),
+                Claim::Gone => return,
+                Claim::Held(longest) => {
+                    let Some((clock, _)) = self.clock() else {
+                        return;
+                    };
+                    clock
+                        .sleep_until(clock.now().saturating_add(pause.min(longest)))
+                        .await;
+                    pause = (pause * 2).min(POLL.1);
+                }
+            }
+        };
+        let Some((clock, timeout)) = self.clock() else {
+            return;
+        };
+        let started = clock.now();
+        let ended = guarded(loader, clock.sleep_until(started.saturating_add(timeout))).await;
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let scope = Scope {
+            shared: &shared,
+            spec: &self.spec,
+            value_type: self.value_type,
+        };
+        let took = shared.clock.now().saturating_since(started);
+        shared.counters.loaded(took);
+        let outcome = match self.outcome(scope, ended, took, view) {
+            Ok(Loaded::Storable(entry)) => {
+                self.fill(scope, &landing, token, &entry).await;
+                Ok(entry)
+            }
+            Ok(Loaded::OnlyReturned(entry)) => {
+                self.release(scope, token).await;
+                Ok(entry)
+            }
+            Err(error) => {
+                self.release(scope, token).await;
+                Self::stand_in(scope, seen, view).ok_or(error)
+            }
+        };
+        // Lets go of the cache before the waiters are told, so that the last of them may close it.
+        drop(shared);
+        landing.land(outcome);
+    }
+
+    fn clock(&self) -> Option<(Arc<dyn Clock>, Duration)> {
+        let shared = self.shared.upgrade()?;
+        Some((Arc::clone(&shared.clock), shared.defaults.load_timeout))
+    }
+
+    async fn claim(&self) -> Claim {
+        let Some(shared) = self.shared.upgrade() else {
+            return Claim::Gone;
+        };
+        let scope = Scope {
+            shared: &shared,
+            spec: &self.spec,
+            value_type: self.value_type,
+        };
+        // Trouble with the cache never fails a load (A1): it goes on without a lease.
+        let without = |view| Claim::Load {
+            token: None,
+            seen: None,
+            view,
+        };
+        let view = match scope.view().await {
+            Ok(view) => view,
+            Err(error) => {
+                shared.counters.error(Operation::Markers, error.kind());
+                return without(View::default().with_schema(self.spec.schema));
+            }
+        };
+        if !shared.capability.lease {
+            return without(view);
+        }
+        let now = shared.clock.now();
+        // Longer than the load may take, so that a lease ends early only if its holder died.
+        let until = now.saturating_add(shared.defaults.load_timeout.saturating_mul(2));
+        let options = LeaseOptions::until(until)
+            .with_mode(self.mode)
+            .with_view(view);
+        match shared
+            .store
+            .lease(&[self.key.as_key()], &options)
+            .await
+            .pop()
+        {
+            Some(Ok(Lease::Granted { token, seen })) => Claim::Load {
+                token: Some(token),
+                seen,
+                view,
+            },
+            Some(Ok(Lease::Present(entry))) => Claim::Present(entry),
+            Some(Ok(Lease::Held { until })) => {
+                Claim::Held(until.saturating_since(now).max(Duration::from_millis(1)))
+            }
+            Some(Err(error)) => {
+                shared.counters.error(Operation::Lease, error.kind());
+                without(view)
+            }
+            _ => without(view),
+        }
+    }
+
+    fn outcome<T: Send + Sync + 'static>(
+        &self,
+        scope: Scope<'_>,
+        ended: Ended<Result<Arc<T>>>,
+        took: Duration,
+        view: View,
+    ) -> Result<Loaded> {
+        let counters = &scope.shared.counters;
+        let value = match ended {
+            Ended::Returned(Ok(value)) => {
+                counters.loads_ok.increment();
+                value
+            }
+            Ended::Returned(Err(error)) => {
+                counters.loads_failed.increment();
+                return Err(error);
+            }
+            Ended::Panicked(message) => {
+                counters.loads_panicked.increment();
+                return Err(Error::new(
+                    ErrorKind::LoadPanicked,
+                    format!("the loader panicked: {message}"),
+                ));
+            }
+            Ended::TimedOut => {
+                counters.loads_timed_out.increment();
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    format!(
+                        "the loader took longer than {:?}",
+                        scope.shared.defaults.load_timeout
+                    ),
+                ));
+            }
+        };
+        let value = scope.value(value);
+        match scope.entry(value.clone(), &self.options, view) {
+            Ok(entry) => Ok(Loaded::Storable(entry.with_load_time(took))),
+            // A value that can't be kept is still a value (A1).
+            Err(error) => {
+                counters.error(Operation::Fill, error.kind());
+                Ok(Loaded::OnlyReturned(Entry::new(
+                    value,
+                    scope.lifetime(&self.options),
+                )))
+            }
+        }
+    }
+
+    /// Stores what was loaded, unless the key was invalidated meanwhile. Never fails the load (A1).
+    async fn fill(
+        &self,
+        scope: Scope<'_>,
+        leader: &Leader,
+        token: Option<FillToken>,
+        entry: &Entry,
+    ) {
+        let (shared, key) = (scope.shared, self.key.as_key());
+        let writing = WriteOptions::default();
+        let filled = match token {
+            Some(token) => {
+                let fill = Fill {
+                    token,
+                    entry: entry.clone(),
+                };
+                shared
+                    .store
+                    .fill(vec![fill], &writing)
+                    .await
+                    .pop()
+                    .unwrap_or(Ok(Filled::Refused))
+            }
+            None if leader.is_detached() => Ok(Filled::Refused),
+            // Without leases in the store the flight's own mark has to do: looked at before the write
+            // and, because an invalidation may come in between, again behind it.
+            None => match shared.store.set(&key, entry.clone(), &writing).await {
+                Ok(()) if leader.is_detached() => shared
+                    .store
+                    .invalidate(&key, &writing)
+                    .await
+                    .map(|_| Filled::Refused),
+                stored => stored.map(|()| Filled::Stored),
+            },
+        };
+        match filled {
+            Ok(Filled::Stored) => shared.counters.fills.increment(),
+            Ok(Filled::Refused) => shared.counters.fills_refused.increment(),
+            Err(error) => shared.counters.error(Operation::Fill, error.kind()),
+        }
+    }
+
+    async fn release(&self, scope: Scope<'_>, token: Option<FillToken>) {
+        if let Some(token) = token
+            && let Err(error) = scope
+                .shared
+                .store
+                .release(vec![token], &WriteOptions::default())
+                .await
+        {
+            scope
+                .shared
+                .counters
+                .error(Operation::Release, error.kind());
+        }
+    }
+
+    /// The stale entry that may be served because the load failed.
+    fn stand_in(scope: Scope<'_>, seen: Option<Entry>, view: View) -> Option<Entry> {
+        let entry = seen?;
+        let serves = view.admits(entry.head()) && !entry.head().lifetime().is_expired(scope.now());
+        serves.then(|| {
+            scope.shared.counters.stale_served.increment();
+            entry
+        })
+    }
+}

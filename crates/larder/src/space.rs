@@ -1,0 +1,366 @@
+//! Spaces: typed parts of a cache.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{
+    Backend, Codec, EntryId, Error, ErrorKind, RegionLimits, Result, Store, Ttl, ValueType,
+};
+
+use crate::codec::CacheValue;
+use crate::operations::{
+    Get, GetOrLoad, ReplaceIf, Set, SetIfAbsent, SetMany, Warm, get, many, update,
+};
+use crate::scope::{AtHand, Scope};
+use crate::shared::Shared;
+use crate::spec::Spec;
+use crate::untyped::untyped_operations;
+
+/// A typed part of a cache: a key prefix, a value type, a schema version, defaults and limits of its
+/// own. Cheap to clone; made by [`Cache::space`](crate::Cache::space) or
+/// [`Cache::local`](crate::Cache::local).
+///
+/// A setting that is wrong makes every operation fail with it; [`Space::ready`] tells at once.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use std::time::Duration;
+/// let cache = larder::Cache::builder("shop").build().await?;
+///
+/// let names = cache.space::<String>("name").version(1).default_ttl(Duration::from_secs(60));
+/// names.set("LHR", "Heathrow".to_owned()).await?;
+/// assert_eq!(names.get("LHR").await?.unwrap().as_str(), "Heathrow");
+/// assert!(cache.exists("name:LHR").await?);
+/// # Ok::<_, larder::Error>(()) }).unwrap();
+/// ```
+pub struct Space<T> {
+    shared: Arc<Shared>,
+    spec: Arc<Spec>,
+    value_type: &'static ValueType,
+    /// Limits asked for so far.
+    limits: Option<RegionLimits>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: Send + Sync + 'static> Space<T> {
+    pub(crate) fn new(shared: Arc<Shared>, prefix: &str, value_type: &'static ValueType) -> Self {
+        Self {
+            shared,
+            spec: Arc::new(Spec::new(prefix)),
+            value_type,
+            limits: None,
+            of: PhantomData,
+        }
+    }
+
+    #[inline]
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            shared: &self.shared,
+            spec: &self.spec,
+            value_type: self.value_type,
+        }
+    }
+
+    pub(crate) fn spec(&self) -> Arc<Spec> {
+        Arc::clone(&self.spec)
+    }
+
+    pub(crate) fn value_type(&self) -> &'static ValueType {
+        self.value_type
+    }
+
+    fn edit(mut self, edit: impl FnOnce(&mut Spec)) -> Self {
+        edit(Arc::make_mut(&mut self.spec));
+        self
+    }
+
+    /// Sets the version of the value's schema. An entry of another version is a counted miss, and is
+    /// replaced by the next write; deleting and invalidating reach every version. Default: 0.
+    pub fn version(self, version: u32) -> Self {
+        self.edit(|spec| {
+            spec.schema = Some(version);
+            spec.schema_stated = true;
+        })
+    }
+
+    /// How long look-ups return an entry of this space. Default: the cache's.
+    pub fn default_ttl(self, ttl: Duration) -> Self {
+        self.edit(|spec| spec.set(Ttl::after(ttl), |spec, ttl| spec.ttl = ttl))
+    }
+
+    /// Keeps entries of this space until they are deleted or evicted, whatever the cache's default.
+    pub fn forever(self) -> Self {
+        self.edit(|spec| spec.ttl = Ttl::Forever)
+    }
+
+    /// How long after its time to live an entry of this space may stand in for a failing origin.
+    /// Default: the cache's.
+    pub fn stale_for(self, stale_for: Duration) -> Self {
+        self.edit(|spec| spec.stale_for = Some(stale_for))
+    }
+
+    /// What a value weighs in memory, in bytes. Default: its encoded length, counted once when it is
+    /// stored; for a local space its size on the stack, which leaves out what it points to.
+    pub fn weigh(self, weigh: impl Fn(&T) -> u64 + Send + Sync + 'static) -> Self {
+        let weigh = move |value: &(dyn Any + Send + Sync)| value.downcast_ref().map_or(0, &weigh);
+        self.edit(|spec| spec.weigh = Some(Arc::new(weigh)))
+    }
+
+    /// The most bytes that the entries of this space may take in memory, apart from everything else.
+    /// Entries that are there move along. Default: entries share the limit of the memory tier.
+    pub fn max_bytes(self, max_bytes: u64) -> Self {
+        self.reserve(|limits| limits.with_max_bytes(max_bytes))
+    }
+
+    /// The most entries of this space in memory, apart from everything else. See
+    /// [`Space::max_bytes`].
+    pub fn max_entries(self, max_entries: u64) -> Self {
+        self.reserve(|limits| limits.with_max_entries(max_entries))
+    }
+
+    fn reserve(mut self, limit: impl FnOnce(RegionLimits) -> RegionLimits) -> Self {
+        let limits = limit(
+            self.limits
+                .take()
+                .unwrap_or_else(|| RegionLimits::new(&self.spec.prefix)),
+        );
+        let reserved = if self.shared.capability.regions {
+            self.shared.store.reserve(&limits)
+        } else {
+            Err(Error::new(
+                ErrorKind::Unsupported,
+                "no tier of this cache can give a space limits of its own",
+            ))
+        };
+        self.limits = Some(limits);
+        self.edit(|spec| spec.set(reserved, |_, ()| {}))
+    }
+
+    /// Whether every setting is sound; operations of an unsound space fail with the same error.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is wrong.
+    pub fn ready(&self) -> Result<()> {
+        self.scope().ready()
+    }
+
+    /// Looks up a value.
+    ///
+    /// A stale entry, one of another schema version, or bytes that aren't a `T` are counted misses.
+    ///
+    /// # Errors
+    ///
+    /// A bad name, a closed cache, or the store's trouble. A miss is `Ok(None)`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future has no effect.
+    #[inline]
+    pub fn get<'a>(&'a self, name: &'a str) -> Get<'a, T> {
+        Get::new(self.scope(), name)
+    }
+
+    /// Looks up a value in memory, without `await`; `None` also where only another tier can tell.
+    #[inline]
+    pub fn get_local(&self, name: &str) -> Option<Arc<T>> {
+        match self.scope().peek(name) {
+            AtHand::Hit(value) => Some(value),
+            AtHand::Miss | AtHand::Unknown => None,
+        }
+    }
+
+    /// Looks up a value with what it takes to replace it: see [`Space::replace_if`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::get`].
+    pub async fn get_with_id(&self, name: &str) -> Result<Option<(Arc<T>, EntryId)>> {
+        get::with_id(self.scope(), name).await
+    }
+
+    /// Looks up values in one round trip, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::get`], and [`ErrorKind::BatchTooLarge`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future has no effect.
+    pub async fn get_many(&self, names: &[&str]) -> Result<Vec<Option<Arc<T>>>> {
+        many::get_many(self.scope(), names).await
+    }
+
+    /// Looks up a value, or loads and stores it: once, however many ask for it meanwhile.
+    ///
+    /// The load runs in a task of its own on the caller's tokio runtime: a caller that goes away ends
+    /// nothing. A value that was loaded before the key was written or invalidated is returned to those
+    /// who waited, and not stored. If the load fails and a stale entry is there, that is returned.
+    /// Trouble with the cache never fails a load.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Load`] with the loader's error as source, [`ErrorKind::LoadPanicked`],
+    /// [`ErrorKind::Timeout`] after the cache's load timeout, [`ErrorKind::LoadCancelled`] if the
+    /// runtime went away, [`ErrorKind::RuntimeGone`] outside of one; a bad name, a closed cache. All
+    /// who wait get the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the load goes on and its value is stored.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let cache = larder::Cache::builder("shop").build().await?;
+    /// let names = cache.space::<String>("name");
+    ///
+    /// let name = names.get_or_load("LHR", || async { std::fs::read_to_string("/no/such/file") }).await;
+    /// assert_eq!(name.unwrap_err().kind(), larder::ErrorKind::Load);
+    ///
+    /// let name = names.get_or_load("LHR", || async { Ok::<_, std::io::Error>("Heathrow".to_owned()) }).await?;
+    /// assert_eq!(name.as_str(), "Heathrow");
+    /// # Ok::<_, larder::Error>(()) }).unwrap();
+    /// ```
+    #[inline]
+    pub fn get_or_load<'a, F>(&'a self, name: &'a str, loader: F) -> GetOrLoad<'a, T, F> {
+        GetOrLoad::new(self.scope(), name, loader)
+    }
+
+    /// Stores a value, replacing whatever is there. Takes a `T` or an `Arc<T>`.
+    ///
+    /// While the cache is bypassed the key is invalidated instead.
+    ///
+    /// # Errors
+    ///
+    /// A bad name or time to live, [`ErrorKind::ValueTooLarge`], tags without a tag layer, a closed
+    /// cache, or the store's trouble.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the value is stored or not, never half.
+    pub fn set<'a>(&'a self, name: &'a str, value: impl Into<Arc<T>>) -> Set<'a> {
+        Set::new(self.scope(), name, value.into())
+    }
+
+    /// Stores values in one round trip. All are tried; the first error is answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::set`], and [`ErrorKind::BatchTooLarge`]. A bad name or value stores nothing at all.
+    pub fn set_many<K, V>(&self, values: impl IntoIterator<Item = (K, V)>) -> SetMany<'_>
+    where
+        K: Into<String>,
+        V: Into<Arc<T>>,
+    {
+        SetMany::new(self.scope(), values)
+    }
+
+    /// Stores a value if the key is absent, in one step with finding that out; answers whether it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::set`], and [`ErrorKind::Unsupported`].
+    pub fn set_if_absent<'a>(&'a self, name: &'a str, value: impl Into<Arc<T>>) -> SetIfAbsent<'a> {
+        SetIfAbsent::new(self.scope(), name, value.into())
+    }
+
+    /// Stores a value if the entry is the one with this id, in one step with finding that out; answers
+    /// whether it was.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let cache = larder::Cache::builder("shop").build().await?;
+    /// # let stock = cache.space::<u32>("stock");
+    /// stock.set("LHR", 3u32).await?;
+    /// let (count, id) = stock.get_with_id("LHR").await?.unwrap();
+    /// assert!(stock.replace_if("LHR", id, *count - 1).await?);
+    /// assert!(!stock.replace_if("LHR", id, 0u32).await?, "the entry is another one by now");
+    /// # Ok::<_, larder::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::set`], and [`ErrorKind::Unsupported`].
+    pub fn replace_if<'a>(
+        &'a self,
+        name: &'a str,
+        id: EntryId,
+        value: impl Into<Arc<T>>,
+    ) -> ReplaceIf<'a> {
+        ReplaceIf::new(self.scope(), name, value.into(), id)
+    }
+
+    /// Removes a value and answers it; exactly one of several callers gets it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::get`], and [`ErrorKind::Unsupported`].
+    pub async fn take(&self, name: &str) -> Result<Option<Arc<T>>> {
+        update::take(self.scope(), name).await
+    }
+
+    /// Stores values that nobody has asked for yet, in batches; what is fresh already is left alone, and
+    /// a system of record is not written.
+    ///
+    /// # Errors
+    ///
+    /// A bad name or value ends the warm-up; what was stored before stays.
+    pub fn warm<'a, K, V, I>(&'a self, values: I) -> Warm<'a>
+    where
+        K: Into<String>,
+        V: Into<Arc<T>>,
+        I: IntoIterator<Item = (K, V)>,
+        I::IntoIter: Send + 'a,
+    {
+        Warm::new(self.scope(), values)
+    }
+
+    untyped_operations!();
+}
+
+impl<T: CacheValue> Space<T> {
+    /// Uses another codec than the cache's. One that isn't self-describing needs
+    /// [`Space::version`] as well.
+    pub fn codec<C: Codec>(self) -> Self {
+        Self {
+            value_type: ValueType::of::<T, C>(),
+            ..self
+        }
+    }
+}
+
+impl<T> Space<T> {
+    /// The store beneath, for diagnostics and tests.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+}
+
+impl<T> Clone for Space<T> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            spec: Arc::clone(&self.spec),
+            value_type: self.value_type,
+            limits: self.limits.clone(),
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Space<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space")
+            .field("namespace", &self.shared.namespace)
+            .field("spec", &self.spec)
+            .field("value_type", &self.value_type)
+            .finish_non_exhaustive()
+    }
+}
