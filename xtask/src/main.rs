@@ -1,2 +1,77 @@
-//! .
-fn main() {}
+//! The project's automation, as `cargo xtask <command>`: one file per command, plain processes, no shell.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `test.rs`, `check.rs`, `bench.rs`, `ci.rs` | the commands |
+//! | `features.rs`, `rules.rs`, `tidy.rs`, `deny.rs` | what `check` consists of, beside fmt, clippy and docs |
+//! | `workspace.rs` | what `cargo metadata` and `cargo tree` tell |
+//! | `process.rs`, `report.rs` | running commands; what passed, what failed, what took how long |
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line tool talks on standard output"
+)]
+
+mod bench;
+mod check;
+mod ci;
+mod deny;
+mod features;
+mod process;
+mod report;
+mod rules;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use self::report::Report;
+use self::workspace::Workspace;
+
+const USAGE: &str = "\
+cargo xtask <command>
+
+  test             every test of the default members, doctests and examples included
+  check [STEP…]    formatting, lints, docs, features, dependency rules, tidiness, licences; or the steps named
+  bench <GROUP>    measures against the raw engines; a group is memory, load or all
+  ci               all that .ci/run runs: check, test, benchmarks compile; ends in a table of times";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["test"] => reported(test::steps),
+        ["check", steps @ ..] if check::knows(steps) => {
+            reported(|workspace, report| check::steps(workspace, steps, report))
+        }
+        ["check", ..] => usage(&format!("the steps are {}", check::names().join(", "))),
+        ["bench", group, rest @ ..] if bench::GROUPS.contains(group) => {
+            let mut report = Report::default();
+            bench::run(group, rest, &mut report);
+            report.finish()
+        }
+        ["bench", ..] => usage(&format!("the groups are {}", bench::GROUPS.join(", "))),
+        ["ci"] => reported(ci::steps),
+        ["help" | "--help" | "-h"] => {
+            println!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        [] => usage("no command"),
+        [command, ..] => usage(&format!("no such command, or not so: {command}")),
+    }
+}
+
+/// Runs a command's steps on the workspace and says how they ended.
+fn reported(steps: impl FnOnce(&Workspace, &mut Report)) -> ExitCode {
+    let mut report = Report::default();
+    match Workspace::read() {
+        Ok(workspace) => steps(&workspace, &mut report),
+        Err(problem) => report.step("workspace", "cargo metadata", || Err(problem)),
+    }
+    report.finish()
+}
+
+fn usage(problem: &str) -> ExitCode {
+    eprintln!("{problem}\n\n{USAGE}");
+    ExitCode::from(2)
+}
