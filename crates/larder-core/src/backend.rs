@@ -6,9 +6,9 @@ use async_trait::async_trait;
 
 use crate::{
     BatchOperation, BatchReply, Capability, Changes, CloseReport, Cursor, Deletion, Entry, Error,
-    Expiry, Fill, FillToken, Filled, Head, Key, Lease, LeaseOptions, Marker, MarkerRead, Operation,
-    ReadOptions, RegionLimits, Result, ScanPage, ScanRequest, TierCheck, TierStats, Timestamp,
-    Update, Updated, Version, WriteOptions,
+    Expiry, Fill, FillToken, Filled, Head, Key, Lease, LeaseOptions, Marker, MarkerRead, Namespace,
+    Operation, ReadOptions, RegionLimits, Result, ScanPage, ScanRequest, TierCheck, TierStats,
+    Timestamp, Update, Updated, Version, WriteOptions,
 };
 
 /// What [`Backend::peek`] knows without waiting.
@@ -85,7 +85,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         Err(Error::unsupported(Operation::Scan))
     }
 
-    /// Stores an entry, replacing whatever is there and ending a lease on the key.
+    /// Stores an entry, replacing whatever is there and ending a lease on the key. Tags carry their
+    /// versions: where entries may be tagged, a tag layer above has stamped them.
     async fn set(&self, key: &Key<'_>, entry: Entry, options: &WriteOptions) -> Result<()>;
 
     /// Removes an entry and ends a lease on the key, from the system of record too if the stack has one.
@@ -98,8 +99,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         self.delete(key, options).await
     }
 
-    /// Gives a present entry other times and ends a lease on the key; id and creation time stay.
-    /// Answers whether an entry was present.
+    /// Gives a visible entry other times and ends a lease on the key; id and creation time stay.
+    /// Answers whether there was one; if not, nothing changes and a lease stands.
     ///
     /// Default: unsupported. Ability: [`Capability::expire`].
     async fn expire(&self, key: &Key<'_>, expiry: Expiry, options: &WriteOptions) -> Result<bool> {
@@ -131,7 +132,7 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     ) -> Vec<Result<BatchReply>> {
         let mut replies = Vec::with_capacity(operations.len());
         for operation in operations {
-            replies.push(perform(self, operation, options).await);
+            replies.push(operation.perform_on(self, options).await);
         }
         replies
     }
@@ -149,7 +150,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     }
 
     /// Stores loaded entries whose leases still stand, and ends those leases. Never replaces an entry of
-    /// a newer schema. Never retried blindly: a repeated fill is refused.
+    /// the same generation and a newer schema: that fill is refused and its lease ends. Never retried
+    /// blindly: a repeated fill is refused.
     ///
     /// Default: unsupported. Ability: [`Capability::lease`].
     async fn fill(&self, fills: Vec<Fill>, options: &WriteOptions) -> Vec<Result<Filled>> {
@@ -220,6 +222,15 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         Err(Error::unsupported(Operation::Invalidate))
     }
 
+    /// Forgets every entry of a namespace without waiting: what a memory tier does when it has lost
+    /// sight of the store behind it.
+    ///
+    /// Default: unsupported. Ability: [`Capability::immediate`].
+    fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
+        let _ = namespace;
+        Err(Error::unsupported(Operation::Invalidate))
+    }
+
     /// The numbers of each tier, nearest first.
     ///
     /// Default: none.
@@ -242,39 +253,4 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         let _ = deadline;
         Ok(CloseReport::default())
     }
-}
-
-/// Performs one operation of a batch by the method of its name.
-async fn perform<B: Backend + ?Sized>(
-    backend: &B,
-    operation: BatchOperation<'_>,
-    options: &WriteOptions,
-) -> Result<BatchReply> {
-    let reading = || {
-        let reading = ReadOptions::default()
-            .with_view(options.view)
-            .with_tiers(options.tiers);
-        ReadOptions {
-            deadline: options.deadline,
-            ..reading
-        }
-    };
-    Ok(match operation {
-        BatchOperation::Get(key) => BatchReply::Entry(backend.get(&key, &reading()).await?),
-        BatchOperation::Head(key) => BatchReply::Head(backend.head(&key, &reading()).await?),
-        BatchOperation::Set(key, entry) => {
-            backend.set(&key, entry, options).await?;
-            BatchReply::Stored
-        }
-        BatchOperation::Delete(key) => BatchReply::Deleted(backend.delete(&key, options).await?),
-        BatchOperation::Invalidate(key) => {
-            BatchReply::Deleted(backend.invalidate(&key, options).await?)
-        }
-        BatchOperation::Expire(key, expiry) => {
-            BatchReply::Expired(backend.expire(&key, expiry, options).await?)
-        }
-        BatchOperation::Update(key, update) => {
-            BatchReply::Updated(backend.update(&key, update, options).await?)
-        }
-    })
 }

@@ -1,6 +1,9 @@
 //! Mixed operations in one round trip.
 
-use crate::{Deletion, Entry, Error, ErrorKind, Expiry, Head, Key, Result, Update, Updated};
+use crate::{
+    Backend, Deletion, Entry, Error, ErrorKind, Expiry, Head, Key, ReadOptions, Result, Update,
+    Updated, WriteOptions,
+};
 
 /// One operation of a batch.
 #[derive(Clone, Debug)]
@@ -28,6 +31,42 @@ impl<'a> BatchOperation<'a> {
             | Self::Expire(key, _)
             | Self::Update(key, _) => key,
         }
+    }
+}
+
+impl BatchOperation<'_> {
+    /// Performs the operation by the method of its name: what the default of [`Backend::batch`] does
+    /// for each, for wrappers that must write the method and want the same.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own.
+    pub async fn perform_on<B: Backend + ?Sized>(
+        self,
+        backend: &B,
+        options: &WriteOptions,
+    ) -> Result<BatchReply> {
+        let reading = ReadOptions {
+            deadline: options.deadline,
+            tiers: options.tiers,
+            view: options.view,
+        };
+        Ok(match self {
+            Self::Get(key) => BatchReply::Entry(backend.get(&key, &reading).await?),
+            Self::Head(key) => BatchReply::Head(backend.head(&key, &reading).await?),
+            Self::Set(key, entry) => {
+                backend.set(&key, entry, options).await?;
+                BatchReply::Stored
+            }
+            Self::Delete(key) => BatchReply::Deleted(backend.delete(&key, options).await?),
+            Self::Invalidate(key) => BatchReply::Deleted(backend.invalidate(&key, options).await?),
+            Self::Expire(key, expiry) => {
+                BatchReply::Expired(backend.expire(&key, expiry, options).await?)
+            }
+            Self::Update(key, update) => {
+                BatchReply::Updated(backend.update(&key, update, options).await?)
+            }
+        })
     }
 }
 

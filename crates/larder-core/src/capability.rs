@@ -46,6 +46,8 @@ pub struct Capability {
     pub needs_bytes: bool,
     /// Several stores behave as one.
     pub tiered: bool,
+    /// Writes reach a system of record. Only a write-behind layer adds this.
+    pub sink: bool,
 }
 
 macro_rules! with {
@@ -88,6 +90,8 @@ with! {
     with_needs_bytes: needs_bytes,
     /// Adds [`Capability::tiered`].
     with_tiered: tiered,
+    /// Adds [`Capability::sink`].
+    with_sink: sink,
 }
 
 impl Capability {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::marker::random_id;
-use crate::{Error, ErrorKind, Lifetime, Result, TagName, Timestamp, Value, Version};
+use crate::{CodecId, Error, ErrorKind, Lifetime, Result, TagName, Timestamp, Value, Version};
 
 /// What tells one write of a key from another: random, given when the entry is made, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -133,10 +133,18 @@ impl Head {
         self.extra.as_ref()?.load_time
     }
 
-    /// Whether look-ups of this view return the entry at `now`: fresh, of the view's generation and
-    /// schema, and not a placeholder.
+    /// Whether look-ups of this view return the entry's value at `now`: it is current, and not the
+    /// record of an absence. What isn't visible is absent to `exists`, `ttl`, `keys`, counters and
+    /// conditional writes as well.
     #[inline]
     pub fn is_visible(&self, view: View, now: Timestamp) -> bool {
+        self.is_current(view, now) && self.kind != EntryKind::Absent
+    }
+
+    /// Whether a load has nothing to do at `now`: the entry is fresh, of the view's generation and
+    /// schema, and not a placeholder. The record of an absence is current too.
+    #[inline]
+    pub fn is_current(&self, view: View, now: Timestamp) -> bool {
         self.lifetime.is_fresh(now) && view.admits(self) && self.kind != EntryKind::Placeholder
     }
 
@@ -205,7 +213,7 @@ impl Entry {
 
     /// An entry with a new random id. Its kind follows from the value.
     pub fn new(value: Value, lifetime: Lifetime) -> Self {
-        let kind = if value.codec() == crate::CodecId::COUNTER {
+        let kind = if value.codec() == CodecId::COUNTER {
             EntryKind::Counter
         } else {
             EntryKind::Value
@@ -314,16 +322,22 @@ impl Entry {
         self.edit(|inner| inner.head.extra_mut().load_time = Some(Duration::from_micros(micros)))
     }
 
-    /// The same entry with other bytes: what a byte layer hands to its inner store. The original keeps
-    /// its decoded form.
+    /// The same entry with another value: what a byte layer hands to its inner store. The original
+    /// keeps its decoded form. Whether the entry is a counter follows from the value.
     pub fn with_value(self, value: Value) -> Self {
-        self.edit(|inner| inner.value = value)
+        self.edit(|inner| {
+            inner.head.kind = match inner.head.kind {
+                _ if value.codec() == CodecId::COUNTER => EntryKind::Counter,
+                EntryKind::Counter => EntryKind::Value,
+                kind => kind,
+            };
+            inner.value = value;
+        })
     }
 
     /// The entry with a counter's number for its value.
     pub fn with_counter(self, number: i64) -> Self {
-        self.with_kind(EntryKind::Counter)
-            .with_value(Value::counter(number))
+        self.with_value(Value::counter(number))
     }
 
     /// The metadata.

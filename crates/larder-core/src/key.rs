@@ -553,7 +553,9 @@ mod tests {
             for (at, _) in text.match_indices(':').filter(|(at, _)| *at > 0) {
                 let cut = Key::for_lookup(&ns, &text[..at], &text[at + 1..]);
                 prop_assert_eq!(cut.hash64(), whole.hash64());
-                prop_assert!(cut == whole && whole == cut && whole.to_buf().is(&cut));
+                prop_assert_eq!(cut, whole);
+                prop_assert_eq!(whole, cut);
+                prop_assert!(whole.to_buf().is(&cut));
                 prop_assert!(whole.is_within(&text[..at]) && cut.is_within(&text[..at]));
             }
         }

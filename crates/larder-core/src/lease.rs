@@ -22,7 +22,8 @@ pub enum Lease {
         /// When the holder's lease ends by itself.
         until: Timestamp,
     },
-    /// A fresh entry is there.
+    /// A current entry is there ([`Head::is_current`](crate::Head::is_current)): a value, or the record
+    /// of an absence.
     Present(Entry),
 }
 

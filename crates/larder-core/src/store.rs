@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::{
     Backend, BatchOperation, BatchReply, Capability, Changes, CloseReport, Cursor, Deletion, Entry,
     Error, ErrorKind, Expiry, Fill, FillToken, Filled, Head, Key, Layer, LayerRole, Lease,
-    LeaseOptions, Marker, MarkerRead, Peek, ReadOptions, RegionLimits, Result, ScanPage,
+    LeaseOptions, Marker, MarkerRead, Namespace, Peek, ReadOptions, RegionLimits, Result, ScanPage,
     ScanRequest, TierCheck, TierStats, Timestamp, Update, Updated, Version, WriteOptions,
 };
 
@@ -38,6 +38,9 @@ impl Store {
             LayerRole::Guard if below.tiered => Some(
                 "a guard above several tiers would fail hits in memory when the remote tier fails: put it \
                  around the remote store alone",
+            ),
+            LayerRole::Bytes | LayerRole::Tags | LayerRole::Guard if below.sink => Some(
+                "a layer above write-behind would never see what the system of record is given: put it below",
             ),
             _ => None,
         };
@@ -203,6 +206,10 @@ impl Backend for Store {
 
     fn forget_now(&self, key: &Key<'_>) -> Result<()> {
         self.0.forget_now(key)
+    }
+
+    fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
+        self.0.forget_all_now(namespace)
     }
 
     fn stats(&self) -> Vec<TierStats> {

@@ -7,8 +7,8 @@ use crate::{Entry, EntryId, Lifetime};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Update {
-    /// Adds to a counter. Absent: begins at `by` with the lifetime, generation and schema of `template`,
-    /// whose value is not looked at. Present: keeps its times and gets the template's id.
+    /// Adds to a counter. Absent: begins at `by` with everything else of `template`, whose value is not
+    /// looked at. Present: keeps its times and gets the template's id.
     Increment {
         /// What to add; negative to subtract.
         by: i64,

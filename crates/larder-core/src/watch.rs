@@ -3,14 +3,15 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
-use crate::{Key, Marker};
+use crate::{EntryId, Key, Marker};
 
 /// Something changed in a store.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Change<'a> {
-    /// An entry was written, removed, or given other times.
-    Key(Key<'a>),
+    /// An entry was written, removed, or given other times; with the id of the entry that is there now,
+    /// if the teller knows it, by which a writer recognises its own write.
+    Key(Key<'a>, Option<EntryId>),
     /// A marker has another version, or was lost.
     Marker(&'a Marker),
     /// Anything may have changed: changes were missed.

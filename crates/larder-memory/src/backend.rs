@@ -69,10 +69,12 @@ impl Memory {
     }
 
     /// Stores an entry and ends a lease; the caller holds the stripe.
-    fn store(&self, stripe: &mut Stripe, key: &Key<'_>, entry: Entry, now: Timestamp) {
+    fn store(&self, stripe: &mut Stripe, key: &Key<'_>, entry: Entry, now: Timestamp) -> Changed {
         stripe.end(key);
+        let id = entry.id();
         self.regions
             .with(key, |region| region.insert(key.to_buf(), entry, now));
+        Changed::To(Some(id))
     }
 
     /// Performs a write under the key's stripe, and tells of it if it changed something.
@@ -82,8 +84,8 @@ impl Memory {
         write: impl FnOnce(&mut Stripe, Timestamp) -> Result<(R, Changed)>,
     ) -> Result<R> {
         let (reply, changed) = write(&mut self.stripes.lock(key), self.clock.now())?;
-        if changed == Changed::Yes {
-            self.changes.publish(&Change::Key(*key));
+        if let Changed::To(id) = changed {
+            self.changes.publish(&Change::Key(*key, id));
         }
         Ok(reply)
     }
@@ -93,7 +95,7 @@ impl Memory {
             stripe.end(key);
             Ok((
                 self.regions.with(key, |region| region.remove(key, now)),
-                Changed::Yes,
+                Changed::To(None),
             ))
         });
         removed.unwrap_or_default()
@@ -105,7 +107,7 @@ impl Memory {
         let seen = self.look_up(key, now);
         if let Some(entry) = &seen
             && options.mode == LeaseMode::Load
-            && entry.head().is_visible(options.view, now)
+            && entry.head().is_current(options.view, now)
         {
             return Lease::Present(entry.clone());
         }
@@ -141,22 +143,22 @@ impl Memory {
             {
                 return Ok((Filled::Refused, Changed::No));
             }
-            let newer = self
-                .look_up(&key, now)
-                .is_some_and(|there| there.head().schema() > entry.head().schema());
+            let newer = self.look_up(&key, now).is_some_and(|there| {
+                there.head().generation() == entry.head().generation()
+                    && there.head().schema() > entry.head().schema()
+            });
             if newer {
                 stripe.end(&key);
                 return Ok((Filled::Refused, Changed::No));
             }
-            self.store(stripe, &key, entry, now);
-            Ok((Filled::Stored, Changed::Yes))
+            Ok((Filled::Stored, self.store(stripe, &key, entry, now)))
         })
     }
 }
 
-#[derive(PartialEq)]
+/// Whether a write changed something, and what entry is there now.
 enum Changed {
-    Yes,
+    To(Option<EntryId>),
     No,
 }
 
@@ -252,8 +254,8 @@ impl Backend for Memory {
                 return Ok((false, Changed::No));
             };
             let lifetime = expiry.apply(entry.head().lifetime());
-            self.store(stripe, key, entry.with_lifetime(lifetime), now);
-            Ok((true, Changed::Yes))
+            let changed = self.store(stripe, key, entry.with_lifetime(lifetime), now);
+            Ok((true, changed))
         })
     }
 
@@ -287,12 +289,11 @@ impl Backend for Memory {
                 (Update::Take, Some(present)) => {
                     stripe.end(key);
                     self.regions.with(key, |region| region.remove(key, now));
-                    return Ok((Updated::Taken(Some(present)), Changed::Yes));
+                    return Ok((Updated::Taken(Some(present)), Changed::To(None)));
                 }
                 (_, _) => return Err(Error::unsupported(Operation::Update)),
             };
-            self.store(stripe, key, entry, now);
-            Ok((reply, Changed::Yes))
+            Ok((reply, self.store(stripe, key, entry, now)))
         })
     }
 
@@ -355,13 +356,28 @@ impl Backend for Memory {
 
     fn put_now(&self, key: &Key<'_>, entry: Entry) -> Result<()> {
         self.write(key, |stripe, now| {
-            self.store(stripe, key, entry, now);
-            Ok(((), Changed::Yes))
+            Ok(((), self.store(stripe, key, entry, now)))
         })
     }
 
     fn forget_now(&self, key: &Key<'_>) -> Result<()> {
         self.remove(key);
+        Ok(())
+    }
+
+    fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
+        let _all = self.stripes.lock_all();
+        if self.dedicated.as_ref() == Some(namespace) {
+            self.regions.clear();
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let mut keys = self.regions.keys(now);
+        keys.retain(|key| key.namespace() == namespace);
+        for key in keys {
+            let key = key.as_key();
+            self.regions.with(&key, |region| region.remove(&key, now));
+        }
         Ok(())
     }
 

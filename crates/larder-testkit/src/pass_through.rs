@@ -5,8 +5,8 @@ use std::sync::Arc;
 use larder_core::{
     Backend, BatchOperation, BatchReply, Capability, Changes, CloseReport, Cursor, Deletion, Entry,
     Expiry, Fill, FillToken, Filled, Head, Key, Layer, Lease, LeaseOptions, Marker, MarkerRead,
-    Peek, ReadOptions, RegionLimits, Result, ScanPage, ScanRequest, Store, TierCheck, TierStats,
-    Timestamp, Update, Updated, Version, WriteOptions, async_trait,
+    Namespace, Peek, ReadOptions, RegionLimits, Result, ScanPage, ScanRequest, Store, TierCheck,
+    TierStats, Timestamp, Update, Updated, Version, WriteOptions, async_trait,
 };
 
 /// Forwards every call unchanged. Also the place to begin a layer of your own: copy it.
@@ -134,6 +134,10 @@ impl Backend for PassThroughBackend {
 
     fn forget_now(&self, key: &Key<'_>) -> Result<()> {
         self.inner.forget_now(key)
+    }
+
+    fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
+        self.inner.forget_all_now(namespace)
     }
 
     fn stats(&self) -> Vec<TierStats> {

@@ -2,8 +2,8 @@
 
 use larder_core::{
     Backend, Capability, Deletion, Entry, Expiry, Fill, FillToken, Filled, Key, Lease,
-    LeaseOptions, Marker, MarkerRead, Peek, ReadOptions, Result, ScanPage, ScanRequest, Timestamp,
-    Update, Updated, Version, WriteOptions, async_trait,
+    LeaseOptions, Marker, MarkerRead, Namespace, Peek, ReadOptions, Result, ScanPage, ScanRequest,
+    Timestamp, Update, Updated, Version, WriteOptions, async_trait,
 };
 use larder_core::{Cursor, EntryId, RegionLimits};
 
@@ -98,6 +98,10 @@ impl Backend for Null {
     }
 
     fn forget_now(&self, _: &Key<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn forget_all_now(&self, _: &Namespace) -> Result<()> {
         Ok(())
     }
 }

@@ -164,7 +164,7 @@ impl Coherence {
 impl Observer for Coherence {
     fn changed(&self, change: &Change<'_>) {
         match change {
-            Change::Key(key) if *key.namespace() == self.namespace => self.flights.detach(key),
+            Change::Key(key, _) if *key.namespace() == self.namespace => self.flights.detach(key),
             Change::Marker(marker) if **marker == Marker::generation(&self.namespace) => {
                 self.forget_generation();
             }

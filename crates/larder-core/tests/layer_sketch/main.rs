@@ -8,6 +8,7 @@
 //!                              └─ Breaker → Mask → Remote
 //! ```
 
+#![cfg(feature = "messagepack")]
 #![expect(
     clippy::unwrap_used,
     reason = "a test that fails may as well do it here"

@@ -74,7 +74,7 @@ impl Near {
         .expect("memory is immediate");
         drop(stripe);
         // The store below may withhold what its own connection wrote; whoever watches here hears of it.
-        self.changes.publish(&Change::Key(*key));
+        self.changes.publish(&Change::Key(*key, None));
         stood
     }
 }
@@ -82,7 +82,7 @@ impl Near {
 impl Observer for Near {
     fn changed(&self, change: &Change<'_>) {
         match change {
-            Change::Key(key) => {
+            Change::Key(key, _) => {
                 self.evict(key);
             }
             // The tags layer above judges by them.

@@ -65,13 +65,13 @@ impl Server {
     /// What another client's `SET` does.
     pub(crate) fn put(&self, key: &Key<'_>, bytes: Bytes) {
         lock(&self.strings).insert(key.stored_name(), bytes);
-        self.tell(&Change::Key(*key), None);
+        self.tell(&Change::Key(*key, None), None);
     }
 
     /// What another client's `DEL` does.
     pub(crate) fn del(&self, key: &Key<'_>) {
         lock(&self.strings).remove(&key.stored_name());
-        self.tell(&Change::Key(*key), None);
+        self.tell(&Change::Key(*key, None), None);
     }
 
     fn tell(&self, change: &Change<'_>, except: Option<&Arc<Changes>>) {
@@ -150,7 +150,7 @@ impl Remote {
     ) -> Result<T> {
         let (answer, written) = write(&mut lock(&self.server.strings))?;
         if written {
-            self.server.tell(&Change::Key(*key), self.myself());
+            self.server.tell(&Change::Key(*key, None), self.myself());
         }
         Ok(answer)
     }

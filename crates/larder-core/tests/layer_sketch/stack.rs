@@ -455,6 +455,7 @@ async fn a2_a_silent_remote_costs_the_deadline_then_nothing() {
         });
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::Timeout);
     }
+    *lock(&node.remote.fault) = Fault::Refuses;
     let asked = node.remote.commands.load(Ordering::SeqCst);
     let answer = node.cache.get(&key, &read_options()).await;
     assert_eq!(answer.unwrap_err().kind(), ErrorKind::Rejected);

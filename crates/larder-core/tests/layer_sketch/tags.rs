@@ -41,7 +41,7 @@ impl Shared {
 impl Observer for Shared {
     fn changed(&self, change: &Change<'_>) {
         match change {
-            Change::Key(_) => {}
+            Change::Key(..) => {}
             Change::Marker(marker) => self.forget(marker),
             _ => lock(&self.0)
                 .values()

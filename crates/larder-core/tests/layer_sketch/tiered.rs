@@ -278,6 +278,10 @@ impl Backend for Tiered {
         Err(Error::unsupported(Operation::Invalidate))
     }
 
+    fn forget_all_now(&self, _: &larder_core::Namespace) -> Result<()> {
+        Err(Error::unsupported(Operation::Invalidate))
+    }
+
     fn stats(&self) -> Vec<TierStats> {
         [self.near.store.stats(), self.far.stats()].concat()
     }

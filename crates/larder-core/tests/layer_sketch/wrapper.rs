@@ -76,6 +76,9 @@ macro_rules! wrapper {
         wrapper!(@ $type [$($body)*
             fn put_now(&self, key: &Key<'_>, entry: Entry) -> Result<()> { self.inner.put_now(key, entry) }
             fn forget_now(&self, key: &Key<'_>) -> Result<()> { self.inner.forget_now(key) }
+            fn forget_all_now(&self, namespace: &larder_core::Namespace) -> Result<()> {
+                self.inner.forget_all_now(namespace)
+            }
         ] $($rest)*);
     };
     // For what can't be put into or taken from the inner store behind the layer's back.
@@ -83,6 +86,9 @@ macro_rules! wrapper {
         wrapper!(@ $type [$($body)*
             fn put_now(&self, _: &Key<'_>, _: Entry) -> Result<()> { Err(Error::unsupported(Operation::Set)) }
             fn forget_now(&self, _: &Key<'_>) -> Result<()> { Err(Error::unsupported(Operation::Invalidate)) }
+            fn forget_all_now(&self, _: &larder_core::Namespace) -> Result<()> {
+                Err(Error::unsupported(Operation::Invalidate))
+            }
         ] $($rest)*);
     };
     (@ $type:ty [$($body:tt)*] life $($rest:ident)*) => {

@@ -241,7 +241,6 @@ fn what_cannot_be_stored_is_an_error_that_says_so() {
         &raw().with_value(Value::empty().with_frames(8)),
         "at most 7 byte layers",
     );
-    fails(&raw().with_value(Value::counter(1)), "kind Value");
     fails(
         &Entry::absent(life).with_value(Value::raw("x".into())),
         "kind Absent",

@@ -7,9 +7,9 @@ use std::time::Duration;
 use larder_core::{
     Backend, BatchOperation, BatchReply, Capability, Changes, CloseReport, Cursor, Deletion, Entry,
     Error, ErrorKind, Expiry, Fill, FillToken, Filled, Head, Key, Lease, LeaseOptions, Marker,
-    MarkerRead, Operation, Peek, ReadOptions, RegionLimits, Result, ScanPage, ScanRequest,
-    Severity, Store, TierCheck, TierStats, Timestamp, Update, Updated, Version, WriteOptions,
-    async_trait,
+    MarkerRead, Namespace, Operation, Peek, ReadOptions, RegionLimits, Result, ScanPage,
+    ScanRequest, Severity, Store, TierCheck, TierStats, Timestamp, Update, Updated, Version,
+    WriteOptions, async_trait,
 };
 
 use super::{Call, Chaos, Fault, Plan};
@@ -240,6 +240,15 @@ impl Backend for ChaosBackend {
         }
         self.strike_now(Operation::Invalidate, &keys_of::key(key), || {
             self.inner.forget_now(key)
+        })
+    }
+
+    fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
+        if self.hides_peek {
+            return Err(Error::unsupported(Operation::Invalidate));
+        }
+        self.strike_now(Operation::Invalidate, &[], || {
+            self.inner.forget_all_now(namespace)
         })
     }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use larder_core::{
     Backend, BatchOperation, BatchReply, Capability, Changes, CloseReport, Cursor, Deletion, Entry,
-    Expiry, Fill, FillToken, Filled, Head, Key, Lease, LeaseOptions, Marker, MarkerRead, Operation,
-    Peek, ReadOptions, RegionLimits, Result, ScanPage, ScanRequest, Store, TierCheck, TierStats,
-    Timestamp, Update, Updated, Version, WriteOptions, async_trait,
+    Expiry, Fill, FillToken, Filled, Head, Key, Lease, LeaseOptions, Marker, MarkerRead, Namespace,
+    Operation, Peek, ReadOptions, RegionLimits, Result, ScanPage, ScanRequest, Store, TierCheck,
+    TierStats, Timestamp, Update, Updated, Version, WriteOptions, async_trait,
 };
 
 use super::{Log, Outcome};
@@ -232,6 +232,12 @@ impl Backend for RecordingBackend {
     fn forget_now(&self, key: &Key<'_>) -> Result<()> {
         self.now(Operation::Invalidate, keys_of::key(key), || {
             self.inner.forget_now(key)
+        })
+    }
+
+    fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
+        self.now(Operation::Invalidate, Vec::new(), || {
+            self.inner.forget_all_now(namespace)
         })
     }
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use larder_core::{
     Entry, EntryId, Error, ErrorKind, Expiry, Fill, FillToken, Filled, Key, KeyBuf, KeyHashBuilder,
-    Lease, LeaseMode, LeaseOptions, Marker, MarkerRead, Operation, RegionLimits, Result, Timestamp,
-    Update, Updated, Value, Version, View,
+    Lease, LeaseMode, LeaseOptions, Marker, MarkerRead, Namespace, Operation, RegionLimits, Result,
+    Timestamp, Update, Updated, Value, Version, View,
 };
 
 #[derive(Debug, Default)]
@@ -201,6 +201,11 @@ impl Contents {
                 Some(*version.or_insert_with(Version::random))
             }
         }
+    }
+
+    /// Forgets the entries of a namespace, and its leases with them.
+    pub(super) fn forget(&mut self, namespace: &Namespace) {
+        self.slots.retain(|key, _| key.namespace() != namespace);
     }
 
     pub(super) fn bump(&mut self, marker: &Marker) -> Version {

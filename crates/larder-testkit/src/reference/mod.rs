@@ -9,8 +9,8 @@ use std::time::Duration;
 use larder_core::{
     Backend, BatchOperation, BatchReply, Capability, Change, Changes, Clock, CloseReport, Cursor,
     Deletion, Entry, Expiry, Fill, FillToken, Filled, Head, Key, KeyBuf, Lease, LeaseOptions,
-    Marker, MarkerRead, Peek, ReadOptions, RegionLimits, Result, ScanPage, ScanRequest, TierCheck,
-    TierStats, Timestamp, Update, Updated, Version, WriteOptions, async_trait,
+    Marker, MarkerRead, Namespace, Peek, ReadOptions, RegionLimits, Result, ScanPage, ScanRequest,
+    TierCheck, TierStats, Timestamp, Update, Updated, Version, WriteOptions, async_trait,
 };
 
 use self::contents::Contents;
@@ -76,7 +76,7 @@ impl ReferenceBackend {
     fn write<T>(&self, key: &Key<'_>, write: impl FnOnce(&mut Contents, Timestamp) -> T) -> T {
         let now = self.clock.now();
         let answer = write(&mut self.contents(), now);
-        self.changes.publish(&Change::Key(*key));
+        self.changes.publish(&Change::Key(*key, None));
         answer
     }
 
@@ -269,6 +269,11 @@ impl Backend for ReferenceBackend {
 
     fn forget_now(&self, key: &Key<'_>) -> Result<()> {
         self.remove(key);
+        Ok(())
+    }
+
+    fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
+        self.contents().forget(namespace);
         Ok(())
     }
 

@@ -19,7 +19,7 @@ const EVERYTHING: &str = "everything";
 impl Observer for Ear {
     fn changed(&self, change: &Change<'_>) {
         let what = match change {
-            Change::Key(key) if *key.namespace() == self.namespace => key.text(),
+            Change::Key(key, _) if *key.namespace() == self.namespace => key.text(),
             Change::Marker(marker) if *marker.namespace() == self.namespace => marker.stored_name(),
             Change::Everything => EVERYTHING.to_owned(),
             _ => return,

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use larder_core::{Backend, EntryId, Head, Operation, Result};
+use tokio::task::coop::poll_proceed;
 
 use crate::operations::Boxed;
 use crate::scope::{AtHand, Scope};
@@ -35,10 +36,16 @@ impl<T: Send + Sync + 'static> Future for Get<'_, T> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if self.slow.is_none() {
-            match self.scope.peek(self.name) {
-                AtHand::Hit(value) => return Poll::Ready(Ok(Some(value))),
-                AtHand::Miss => return Poll::Ready(Ok(None)),
-                AtHand::Unknown => {}
+            // A loop over hits would otherwise never let another task run.
+            let turn = ready!(poll_proceed(context));
+            let known = match self.scope.peek(self.name) {
+                AtHand::Hit(value) => Some(Ok(Some(value))),
+                AtHand::Miss => Some(Ok(None)),
+                AtHand::Unknown => None,
+            };
+            if let Some(known) = known {
+                turn.made_progress();
+                return Poll::Ready(known);
             }
         }
         self.poll_slow(context)

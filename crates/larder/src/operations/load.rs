@@ -4,9 +4,10 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use larder_core::{Backend, Error, ErrorKind, Key, LeaseMode, Operation, Result};
+use tokio::task::coop::poll_proceed;
 use tracing::Instrument;
 
 use crate::flight::{Boarding, Flight};
@@ -92,9 +93,13 @@ impl<T: Send + Sync + 'static, F> Future for Loading<'_, T, F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(call) = &self.call
             && call.mode == LeaseMode::Load
-            && let AtHand::Hit(value) = call.scope.peek(call.name)
         {
-            return Poll::Ready(Ok(value));
+            // A loop over hits would otherwise never let another task run.
+            let turn = ready!(poll_proceed(context));
+            if let AtHand::Hit(value) = call.scope.peek(call.name) {
+                turn.made_progress();
+                return Poll::Ready(Ok(value));
+            }
         }
         self.poll_slow(context)
     }

@@ -236,3 +236,20 @@ async fn closing_lets_a_load_end() {
     assert_eq!(*loading.await.unwrap().unwrap(), 5);
     assert_eq!(closing.await.unwrap().unwrap().loads_stopped, 0);
 }
+
+#[tokio::test]
+async fn a_loop_over_hits_lets_other_tasks_run() {
+    let stack = crate::stacks::memory().await;
+    let space = stack.cache.space::<u32>("n");
+    space.set("k", 1u32).await.unwrap();
+    let looping = async {
+        loop {
+            space.get("k").await.unwrap();
+            let load = || async { Ok::<_, std::io::Error>(1u32) };
+            space.get_or_load("k", load).await.unwrap();
+        }
+    };
+    // On one thread: the timer can only fire if the loop lets go.
+    let ended = tokio::time::timeout(Duration::from_millis(20), looping).await;
+    assert!(ended.is_err());
+}

@@ -23,7 +23,7 @@ use crate::Subject;
 ///
 /// [`ReferenceBackend`]: crate::ReferenceBackend
 pub async fn random_operations_agree_with_the_reference(subject: &Subject) {
-    let lists = if subject.is_real_time() { 12 } else { 64 };
+    let lists = if subject.is_real_time() { 12 } else { 256 };
     let config = Config {
         cases: std::env::var("PROPTEST_CASES").map_or(lists, |_| Config::default().cases),
         // A list that failed becomes a case of its own, not a file in every backend's repository.
@@ -40,7 +40,10 @@ pub async fn random_operations_agree_with_the_reference(subject: &Subject) {
     });
     match outcome {
         Ok(()) => {}
-        Err(TestError::Fail(reason, steps)) => panic!("{}", story(reason.message(), &steps)),
+        Err(TestError::Fail(reason, steps)) => {
+            let (reason, steps) = shorten(subject, reason.message().to_owned(), steps).await;
+            panic!("{}", story(&reason, &steps));
+        }
         Err(TestError::Abort(reason)) => panic!("no lists could be made: {reason}"),
     }
 }
@@ -55,6 +58,18 @@ async fn play(subject: &Subject, steps: &[Step]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Leaves out every step without which the list still fails: proptest tries each only once, early on.
+async fn shorten(subject: &Subject, mut why: String, mut steps: Vec<Step>) -> (String, Vec<Step>) {
+    for at in (0..steps.len()).rev() {
+        let mut fewer = steps.clone();
+        fewer.remove(at);
+        if let Err(still) = play(subject, &fewer).await {
+            (why, steps) = (still, fewer);
+        }
+    }
+    (why, steps)
 }
 
 fn story(reason: &str, steps: &[Step]) -> String {

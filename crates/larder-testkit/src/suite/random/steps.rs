@@ -113,8 +113,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => key().prop_map(Step::ForgetNow),
         5 => (key(), mode, life(), sees())
             .prop_map(|(key, mode, life, sees)| Step::Lease(key, mode, life, sees)),
-        5 => (any::<usize>(), schema()).prop_map(|(token, schema)| Step::Fill(token % 16, schema)),
-        1 => any::<usize>().prop_map(|token| Step::Release(token % 16)),
+        5 => (0..16usize, schema()).prop_map(|(token, schema)| Step::Fill(token, schema)),
+        1 => (0..16usize).prop_map(Step::Release),
         3 => Just(Step::Pass),
     ]
 }
