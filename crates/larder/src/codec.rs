@@ -10,14 +10,16 @@ pub trait CacheValue: Serialize + DeserializeOwned + Send + Sync + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> CacheValue for T {}
 
 /// The codecs that come with larder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DefaultCodec {
     /// Maps with field names: survives added and reordered fields.
     #[cfg(feature = "messagepack")]
+    #[default]
     MessagePack,
     /// Readable by eye.
     #[cfg(feature = "json")]
+    #[cfg_attr(not(feature = "messagepack"), default)]
     Json,
     /// Compact; every space must state a schema version.
     #[cfg(feature = "bincode")]
@@ -26,18 +28,8 @@ pub enum DefaultCodec {
     #[cfg(feature = "postcard")]
     Postcard,
     /// Values never become bytes: no codec feature is needed, and no tier that needs bytes can be used.
+    #[cfg_attr(not(any(feature = "messagepack", feature = "json")), default)]
     Local,
-}
-
-impl Default for DefaultCodec {
-    #[expect(unreachable_code, reason = "the first codec that is compiled in")]
-    fn default() -> Self {
-        #[cfg(feature = "messagepack")]
-        return Self::MessagePack;
-        #[cfg(feature = "json")]
-        return Self::Json;
-        Self::Local
-    }
 }
 
 impl DefaultCodec {
