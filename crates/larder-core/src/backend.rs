@@ -223,7 +223,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     }
 
     /// Forgets every entry of a namespace without waiting: what a memory tier does when it has lost
-    /// sight of the store behind it.
+    /// sight of the store behind it. Ends the namespace's leases, and is told as
+    /// [`Change::Everything`](crate::Change::Everything).
     ///
     /// Default: unsupported. Ability: [`Capability::immediate`].
     fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {

@@ -18,7 +18,7 @@
     reason = "independent abilities, as in a feature list"
 )]
 pub struct Capability {
-    /// `peek`, `put_now` and `forget_now` work: entries are at hand without waiting.
+    /// `peek`, `put_now`, `forget_now` and `forget_all_now` work: entries are at hand without waiting.
     pub immediate: bool,
     /// `scan`: entries can be listed by pattern.
     pub scan: bool,

@@ -18,6 +18,9 @@ use crate::leases::{Held, Stripe, Stripes};
 use crate::markers::Markers;
 use crate::regions::Regions;
 
+/// What one write gives back of others that have ended: more than it adds, so that they can't pile up.
+const RECLAIMED_PER_WRITE: usize = 8;
+
 /// Keeps entries in memory. See the [crate's front page](crate).
 pub struct Memory {
     regions: Regions,
@@ -71,10 +74,24 @@ impl Memory {
     /// Stores an entry and ends a lease; the caller holds the stripe.
     fn store(&self, stripe: &mut Stripe, key: &Key<'_>, entry: Entry, now: Timestamp) -> Changed {
         stripe.end(key);
-        let id = entry.id();
+        let (id, expires_at) = (entry.id(), entry.head().lifetime().expires_at);
         self.regions
             .with(key, |region| region.insert(key.to_buf(), entry, now));
+        stripe
+            .expiries
+            .add(key, expires_at, id, |end| self.regions.holds(end));
+        self.reclaim(stripe, now, RECLAIMED_PER_WRITE);
         Changed::To(Some(id))
+    }
+
+    /// Gives back the room of entries that have ended, at most so many.
+    fn reclaim(&self, stripe: &mut Stripe, now: Timestamp, at_most: usize) {
+        for _ in 0..at_most {
+            let Some(end) = stripe.expiries.due(now) else {
+                return;
+            };
+            self.regions.reclaim(&end);
+        }
     }
 
     /// Performs a write under the key's stripe, and tells of it if it changed something.
@@ -83,7 +100,7 @@ impl Memory {
         key: &Key<'_>,
         write: impl FnOnce(&mut Stripe, Timestamp) -> Result<(R, Changed)>,
     ) -> Result<R> {
-        let (reply, changed) = write(&mut self.stripes.lock(key), self.clock.now())?;
+        let (reply, changed) = write(&mut self.stripes.lock(key), self.clock.recent())?;
         if let Changed::To(id) = changed {
             self.changes.publish(&Change::Key(*key, id));
         }
@@ -103,7 +120,7 @@ impl Memory {
 
     fn lease_one(&self, key: &Key<'_>, options: &LeaseOptions) -> Lease {
         let mut stripe = self.stripes.lock(key);
-        let now = self.clock.now();
+        let now = self.clock.recent();
         let seen = self.look_up(key, now);
         if let Some(entry) = &seen
             && options.mode == LeaseMode::Load
@@ -190,7 +207,7 @@ impl Backend for Memory {
     }
 
     async fn get(&self, key: &Key<'_>, _: &ReadOptions) -> Result<Option<Entry>> {
-        Ok(match self.peek(key, self.clock.now()) {
+        Ok(match self.peek(key, self.clock.recent()) {
             Peek::Hit(entry) => Some(entry),
             Peek::Miss | Peek::Pending => None,
         })
@@ -198,7 +215,7 @@ impl Backend for Memory {
 
     async fn head(&self, key: &Key<'_>, _: &ReadOptions) -> Result<Option<Head>> {
         Ok(self
-            .look_up(key, self.clock.now())
+            .look_up(key, self.clock.recent())
             .map(|entry| entry.head().clone()))
     }
 
@@ -208,7 +225,7 @@ impl Backend for Memory {
         cursor: Option<Cursor>,
         _: &ReadOptions,
     ) -> Result<ScanPage> {
-        let now = self.clock.now();
+        let now = self.clock.recent();
         // The keys are listed once and their entries looked up page by page.
         let mut keys = match cursor {
             Some(cursor) => cursor.downcast::<Vec<Arc<KeyBuf>>>().ok_or_else(|| {
@@ -312,7 +329,7 @@ impl Backend for Memory {
             let key = token.key();
             let mut stripe = self.stripes.lock(&key);
             if stripe
-                .held(&key, self.clock.now())
+                .held(&key, self.clock.recent())
                 .is_some_and(|held| held.token == token.seen())
             {
                 stripe.end(&key);
@@ -366,22 +383,30 @@ impl Backend for Memory {
     }
 
     fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
-        let _all = self.stripes.lock_all();
+        let mut all = self.stripes.lock_all();
+        for stripe in &mut all {
+            stripe.end_all();
+        }
         if self.dedicated.as_ref() == Some(namespace) {
             self.regions.clear();
-            return Ok(());
+        } else {
+            let now = self.clock.recent();
+            let mut keys = self.regions.keys(now);
+            keys.retain(|key| key.namespace() == namespace);
+            for key in keys {
+                let key = key.as_key();
+                self.regions.with(&key, |region| region.remove(&key, now));
+            }
         }
-        let now = self.clock.now();
-        let mut keys = self.regions.keys(now);
-        keys.retain(|key| key.namespace() == namespace);
-        for key in keys {
-            let key = key.as_key();
-            self.regions.with(&key, |region| region.remove(&key, now));
-        }
+        drop(all);
+        self.changes.publish(&Change::Everything);
         Ok(())
     }
 
     fn stats(&self) -> Vec<TierStats> {
+        let now = self.clock.recent();
+        self.stripes
+            .each(|stripe| self.reclaim(stripe, now, usize::MAX));
         self.regions.settle();
         let counts = &self.regions.counts;
         let mut stats = TierStats::new("memory");

@@ -44,7 +44,7 @@ const MAX_TIME_TO_IDLE: Duration = Duration::from_secs(900 * 365 * 24 * 60 * 60)
 impl Default for MemoryBuilder {
     fn default() -> Self {
         Self {
-            max_bytes: Some(DEFAULT_MAX_BYTES),
+            max_bytes: None,
             max_entries: None,
             policy: Policy::default(),
             time_to_idle: None,
@@ -55,7 +55,8 @@ impl Default for MemoryBuilder {
 }
 
 impl MemoryBuilder {
-    /// The most bytes that entries may weigh together. Default: 128 MiB.
+    /// The most bytes that entries may weigh together: each weighs its value, its key, and about 900 bytes
+    /// for what is kept beside them. Default: 128 MiB, unless the entries are limited.
     pub fn max_bytes(self, max_bytes: u64) -> Self {
         Self {
             max_bytes: Some(max_bytes),
@@ -63,7 +64,8 @@ impl MemoryBuilder {
         }
     }
 
-    /// The most entries. Together with `max_bytes` both limits hold. Default: no limit.
+    /// The most entries. Together with `max_bytes` both limits hold; alone it is the only one, and
+    /// values are not weighed. Default: no limit.
     pub fn max_entries(self, max_entries: u64) -> Self {
         Self {
             max_entries: Some(max_entries),
@@ -136,7 +138,11 @@ impl MemoryBuilder {
             .clock
             .clone()
             .unwrap_or_else(|| SystemClock::shared(|d| Box::pin(tokio::time::sleep(d))));
-        Ok(Memory::new(&self, clock))
+        let mut settings = self;
+        if settings.max_entries.is_none() {
+            settings.max_bytes.get_or_insert(DEFAULT_MAX_BYTES);
+        }
+        Ok(Memory::new(&settings, clock))
     }
 }
 

@@ -1,11 +1,15 @@
-//! Who is loading what: one lock per stripe of keys, under which every write to those keys happens.
+//! Who is loading what: one lock per stripe of keys, under which every write to those keys happens, and
+//! which also keeps when they expire.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use larder_core::{EntryId, Key, KeyHashBuilder, Timestamp, Version};
 
+use crate::expiries::Expiries;
+
 const STRIPES: usize = 64;
+const FIRST_SWEEP: usize = 64;
 
 /// A lease on one key. Writes end it by removing it; `fill` stores only if it is still there.
 pub(crate) struct Held {
@@ -20,6 +24,9 @@ pub(crate) struct Held {
 #[derive(Default)]
 pub(crate) struct Stripe {
     leases: HashMap<u64, Held, KeyHashBuilder>,
+    /// At this many leases those of holders that died are looked for.
+    sweep_at: usize,
+    pub(crate) expiries: Expiries,
 }
 
 impl Stripe {
@@ -31,9 +38,16 @@ impl Stripe {
     }
 
     pub(crate) fn hold(&mut self, key: &Key<'_>, held: Held, now: Timestamp) {
-        // Holders that died leave their leases behind; they go when the next one comes.
-        self.leases.retain(|_, held| now < held.until);
+        if self.leases.len() >= self.sweep_at {
+            self.leases.retain(|_, held| now < held.until);
+            self.sweep_at = FIRST_SWEEP.max(2 * self.leases.len());
+        }
         self.leases.insert(key.hash64(), held);
+    }
+
+    /// Ends every lease. They are kept by hash, so those of other namespaces end too, which costs fills.
+    pub(crate) fn end_all(&mut self) {
+        self.leases.clear();
     }
 
     /// Ends whatever lease there is on a key.
@@ -58,6 +72,13 @@ impl Stripes {
             .iter()
             .map(|stripe| stripe.lock().unwrap_or_else(PoisonError::into_inner))
             .collect()
+    }
+
+    /// Each stripe in turn, locked.
+    pub(crate) fn each(&self, mut f: impl FnMut(&mut Stripe)) {
+        for stripe in &self.0 {
+            f(&mut stripe.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 
     /// The stripe of a key, locked. Nothing else writes to the key meanwhile.

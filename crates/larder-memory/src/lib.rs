@@ -3,6 +3,7 @@
 mod backend;
 mod config;
 mod eviction;
+mod expiries;
 mod leases;
 mod markers;
 mod region;

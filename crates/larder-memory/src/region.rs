@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use larder_core::{Clock, Entry, Key, KeyBuf, KeyHashBuilder, Timestamp};
 use moka::Equivalent;
@@ -12,13 +12,11 @@ use moka::sync::Cache;
 
 use crate::config::{MemoryBuilder, Policy};
 use crate::eviction::{Eviction, EvictionCause};
+use crate::expiries::End;
 
 /// What moka, the key and the entry take beside text and value, measured by
 /// `cargo xtask bench memory` (resident memory at full capacity).
-const ENTRY_OVERHEAD: u64 = 640;
-
-/// Reclaiming is at most this far away, a hundred years: moka's timer wheel wants a finite time.
-const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+const ENTRY_OVERHEAD: u64 = 896;
 
 /// An entry as moka keeps it.
 #[derive(Clone)]
@@ -45,29 +43,18 @@ impl Equivalent<KeyBuf> for Probe<'_> {
     }
 }
 
-/// Tells moka when it may reclaim an entry. What look-ups see is decided by [`Region::get`] alone.
-struct Reclaim(Arc<dyn Clock>);
+/// Finds whatever entry is kept under a hash.
+struct ByHash(u64);
 
-impl Reclaim {
-    fn after(&self, resident: &Resident) -> Duration {
-        let expires_at = resident.entry.head().lifetime().expires_at;
-        expires_at.saturating_since(self.0.now()).min(FAR)
+impl Hash for ByHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
     }
 }
 
-impl moka::Expiry<KeyBuf, Resident> for Reclaim {
-    fn expire_after_create(&self, _: &KeyBuf, resident: &Resident, _: Instant) -> Option<Duration> {
-        Some(self.after(resident))
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &KeyBuf,
-        resident: &Resident,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(self.after(resident))
+impl Equivalent<KeyBuf> for ByHash {
+    fn equivalent(&self, key: &KeyBuf) -> bool {
+        key.hash64() == self.0
     }
 }
 
@@ -106,28 +93,26 @@ impl Region {
             (None, Some(entries)) => (entries, 0),
             (None, None) => (u64::MAX, 0),
         };
-        let by_bytes = max_bytes.is_some();
-        let (left, listener) = (Arc::clone(counts), settings.listener.clone());
+        let (left, listener, clock) = (
+            Arc::clone(counts),
+            settings.listener.clone(),
+            Arc::clone(clock),
+        );
         let mut builder = Cache::builder()
             .max_capacity(capacity)
             .eviction_policy(match settings.policy {
                 Policy::TinyLfu => EvictionPolicy::tiny_lfu(),
                 Policy::Lru => EvictionPolicy::lru(),
             })
-            .weigher(move |key: &KeyBuf, resident: &Resident| {
-                let weight = if by_bytes {
-                    weight(key, &resident.entry).max(least)
-                } else {
-                    1
-                };
-                u32::try_from(weight).unwrap_or(u32::MAX)
-            })
-            .expire_after(Reclaim(Arc::clone(clock)))
             .eviction_listener(move |key: Arc<KeyBuf>, resident: Resident, cause| {
                 left.entries.fetch_sub(1, Ordering::Relaxed);
                 left.bytes
                     .fetch_sub(weight(&key, &resident.entry), Ordering::Relaxed);
-                let cause = EvictionCause::from(cause);
+                let expired = || resident.entry.head().lifetime().is_expired(clock.now());
+                let cause = match EvictionCause::from(cause) {
+                    EvictionCause::Removed if expired() => EvictionCause::Expired,
+                    cause => cause,
+                };
                 match cause {
                     EvictionCause::Expired => left.expired.fetch_add(1, Ordering::Relaxed),
                     EvictionCause::Size => left.evicted.fetch_add(1, Ordering::Relaxed),
@@ -137,6 +122,14 @@ impl Region {
                     listener(&Eviction { key: &key, cause });
                 }
             });
+        // A limit on entries alone goes without a weigher: moka sizes its popularity sketch for a quarter
+        // of the entries when it has one (docs/benchmarks.md, hit ratio).
+        if max_bytes.is_some() {
+            builder = builder.weigher(move |key: &KeyBuf, resident: &Resident| {
+                let weight = weight(key, &resident.entry).max(least);
+                u32::try_from(weight).unwrap_or(u32::MAX)
+            });
+        }
         if let Some(time_to_idle) = settings.time_to_idle {
             builder = builder.time_to_idle(time_to_idle);
         }
@@ -190,6 +183,19 @@ impl Region {
     pub(crate) fn remove(&self, key: &Key<'_>, now: Timestamp) -> Option<Entry> {
         let resident = self.cache.remove(&Probe(key))?;
         self.is_alive(&resident, now).then_some(resident.entry)
+    }
+
+    /// Whether the entry with this end is here.
+    pub(crate) fn holds(&self, end: &End) -> bool {
+        let resident = self.cache.get(&ByHash(end.hash));
+        resident.is_some_and(|resident| end.is_of(&resident.entry))
+    }
+
+    /// Gives back the room of an entry that has ended. The caller holds the stripe.
+    pub(crate) fn reclaim(&self, end: &End) {
+        if self.holds(end) {
+            self.cache.invalidate(&ByHash(end.hash));
+        }
     }
 
     /// The keys of all entries that are alive.

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use larder_core::{Clock, Error, ErrorKind, Key, KeyBuf, RegionLimits, Result, Timestamp};
 
 use crate::config::MemoryBuilder;
+use crate::expiries::End;
 use crate::region::{Counts, Region};
 
 pub(crate) struct Regions {
@@ -125,6 +126,19 @@ impl Regions {
             keys.extend(region.keys(now));
         }
         keys
+    }
+
+    /// Whether the entry with this end is in any region.
+    pub(crate) fn holds(&self, end: &End) -> bool {
+        self.main.holds(end) || self.read().iter().any(|(_, region)| region.holds(end))
+    }
+
+    /// Gives back the room of an entry that has ended. The caller holds the stripe.
+    pub(crate) fn reclaim(&self, end: &End) {
+        self.main.reclaim(end);
+        for (_, region) in self.read().iter() {
+            region.reclaim(end);
+        }
     }
 
     pub(crate) fn clear(&self) {

@@ -172,36 +172,36 @@ fn every_departure_is_told_with_its_cause() {
 }
 
 #[test]
-fn what_has_expired_is_reclaimed_without_being_asked_for() {
-    // Reclaiming goes by the machine's time, so this test has to let some pass.
+fn what_has_expired_is_reclaimed_by_later_writes_and_told_as_such() {
     let told: Arc<Mutex<Vec<EvictionCause>>> = Arc::default();
     let listener = Arc::clone(&told);
-    let memory = Memory::builder()
-        .on_eviction(move |eviction| listener.lock().unwrap().push(eviction.cause))
-        .build()
-        .unwrap();
-    let clock = larder_core::SystemClock::new(|_| Box::pin(std::future::ready(())));
-    let namespace = Namespace::new("test").unwrap();
-    for n in 0..100 {
-        let name = n.to_string();
-        let key = Key::new(&namespace, "", &name).unwrap();
-        let ttl = Ttl::after(Duration::from_millis(20)).unwrap();
-        let life = Lifetime::new(larder_core::Clock::now(&clock), ttl, Duration::ZERO);
-        memory
-            .put_now(&key, Entry::new(Value::counter(n), life))
-            .unwrap();
+    let bench = Bench::new(
+        Memory::builder()
+            .on_eviction(move |eviction| listener.lock().unwrap().push(eviction.cause)),
+    );
+    let ttl = Ttl::after(secs(20)).unwrap();
+    for n in 0..1_000 {
+        bench.put(&n.to_string(), 1, ttl);
     }
-    assert_eq!(memory.stats()[0].entries, Some(100));
-    let deadline = std::time::Instant::now() + secs(20);
-    while memory.stats()[0].entries != Some(0) {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "expired entries stay in memory"
-        );
-        std::thread::yield_now();
+    // One that was replaced by an entry that lives on, and one that lives on by itself.
+    bench.put("7", 1, Ttl::Forever);
+    bench.put("kept", 1, Ttl::Forever);
+    assert_eq!(bench.entries(), 1_001);
+    told.lock().unwrap().clear();
+    bench.clock.advance(secs(20));
+    for n in 0..1_000 {
+        bench.put(&format!("later {n}"), 1, Ttl::Forever);
     }
-    assert_eq!(*told.lock().unwrap(), [EvictionCause::Expired; 100]);
-    assert_eq!(memory.stats()[0].expired, 100);
+    let reclaimed = told.lock().unwrap().len();
+    assert!(reclaimed > 900, "writes gave back {reclaimed} of 999");
+    assert_eq!(
+        bench.entries(),
+        1_002,
+        "and asking for the numbers the rest"
+    );
+    assert_eq!(*told.lock().unwrap(), [EvictionCause::Expired; 999]);
+    assert_eq!(bench.memory.stats()[0].expired, 999);
+    assert!(bench.has("7") && bench.has("kept"));
 }
 
 #[test]

@@ -59,7 +59,6 @@ macro_rules! __for_each_case {
                 any_bytes_come_back,
                 a_decoded_value_can_be_read_as_its_type,
                 a_local_value_is_kept_or_refused,
-                a_recorded_absence_comes_back,
                 a_counter_comes_back,
                 a_set_replaces_all_of_the_entry,
                 an_unknown_key_is_a_miss,
@@ -68,6 +67,12 @@ macro_rules! __for_each_case {
                 an_invalidated_entry_is_gone,
                 a_get_leaves_the_judging_to_its_caller,
                 every_tier_knows_what_was_written_to_all;
+            absence:
+                a_recorded_absence_comes_back,
+                a_recorded_absence_counts_as_absent,
+                a_counter_begins_over_a_recorded_absence,
+                a_recorded_absence_is_given_no_other_times,
+                a_recorded_absence_needs_no_load;
             lifetimes:
                 an_expired_entry_is_answered_by_nothing,
                 an_entry_that_was_stale_expires,
@@ -123,18 +128,21 @@ macro_rules! __for_each_case {
                 a_stale_entry_is_leased_to_one_and_stays_at_hand,
                 an_entry_of_another_view_is_leased,
                 a_fresh_entry_can_be_refreshed,
-                c8_a_placeholder_is_absent_to_everything,
-                c8_a_placeholder_is_nothing_to_delete,
-                c8_a_placeholder_is_absent_to_updates,
                 a_lease_ends_by_itself,
                 a_released_lease_is_free,
                 a_late_release_harms_nothing,
-                leases_are_answered_in_order;
+                leases_are_answered_in_order,
+                a_key_asked_for_twice_is_leased_once;
+            placeholder:
+                c8_a_placeholder_is_absent_to_everything,
+                c8_a_placeholder_is_nothing_to_delete,
+                c8_a_placeholder_is_absent_to_updates;
             fill:
                 a_fill_stores_what_was_loaded,
                 a_fill_replaces_the_stale_entry,
                 a_repeated_fill_is_refused,
                 a_fill_never_replaces_a_newer_schema,
+                a_fill_replaces_a_newer_schema_of_another_generation,
                 fills_are_answered_in_order;
             late_fill:
                 c1_a_delete_ends_the_lease,
@@ -148,7 +156,8 @@ macro_rules! __for_each_case {
                 c1_a_lease_that_ended_by_itself_fills_nothing,
                 c1_a_lease_that_another_has_now_fills_nothing,
                 c1_a_lease_from_before_a_delete_fills_nothing_under_a_later_one,
-                c1_a_release_ends_the_lease;
+                c1_a_release_ends_the_lease,
+                c1_a_lease_from_before_a_clear_stands_in_nobodys_way;
             markers:
                 c4_what_judges_an_entry_creates_no_marker,
                 a_marker_is_made_once_and_stays,
@@ -161,12 +170,14 @@ macro_rules! __for_each_case {
                 c2_writes_are_heard_of,
                 c2_updates_are_heard_of,
                 c2_fills_are_heard_of,
-                c4_bumps_are_heard_of;
+                c4_bumps_are_heard_of,
+                c2_an_id_that_is_told_is_that_of_the_entry_there_now;
             immediate:
                 c7_peek_sees_completed_writes,
                 peek_goes_by_the_time_it_is_told,
                 a_key_that_breaks_the_rules_is_not_there,
-                c7_immediate_writes_are_seen_by_the_next_read;
+                c7_immediate_writes_are_seen_by_the_next_read,
+                c7_one_namespace_is_forgotten_whole;
             regions:
                 a_reservation_keeps_what_is_there,
                 s5_the_limits_hold_and_hold_for_the_region_alone;

@@ -115,8 +115,9 @@ impl Scope<'_> {
         Ok(WriteOptions::default().with_view(self.view().await?))
     }
 
+    /// The time that entries are judged by: the same for every kind of look-up.
     pub(crate) fn now(&self) -> Timestamp {
-        self.shared.clock.now()
+        self.shared.clock.recent()
     }
 
     /// Looks up a value without waiting. Counts the outcome unless it is unknown.
@@ -131,7 +132,7 @@ impl Scope<'_> {
         if shared.is_bypassed() || shared.is_closed() {
             return AtHand::Unknown;
         }
-        let now = shared.clock.now();
+        let now = shared.clock.recent();
         let key = Key::for_lookup(&shared.namespace, &self.spec.prefix, name);
         match shared.store.peek(&key, now) {
             Peek::Hit(entry) => {
@@ -286,7 +287,7 @@ impl Scope<'_> {
             .stale_for
             .or(self.spec.stale_for)
             .unwrap_or(defaults.stale_for);
-        Lifetime::new(self.now(), ttl, stale_for)
+        Lifetime::new(self.shared.clock.now(), ttl, stale_for)
     }
 
     /// Adds what every error of an operation says.

@@ -1,3 +1,5 @@
+//! Chaos strikes where it is told to, and nowhere else.
+
 use larder_core::{Entry, Key, Lifetime, Namespace, ReadOptions, Value, WriteOptions};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is recorded is what happened.
+
 use larder_core::{
     BatchOperation, Clock, Entry, ErrorKind, Key, LeaseOptions, Lifetime, Namespace, ReadOptions,
     Timestamp, Update, Value, WriteOptions,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use larder_core::{
     Entry, EntryId, Error, ErrorKind, Expiry, Fill, FillToken, Filled, Key, KeyBuf, KeyHashBuilder,
     Lease, LeaseMode, LeaseOptions, Marker, MarkerRead, Namespace, Operation, RegionLimits, Result,
-    Timestamp, Update, Updated, Value, Version, View,
+    Timestamp, Update, Updated, Version, View,
 };
 
 #[derive(Debug, Default)]
@@ -94,12 +94,7 @@ impl Contents {
         let present = self.present(key, view, now).cloned();
         match (update, present) {
             (Update::Increment { by, template }, None) => {
-                let head = template.head();
-                let counter = Entry::new(Value::counter(by), head.lifetime())
-                    .with_id(head.id())
-                    .with_generation(head.generation())
-                    .with_schema(head.schema());
-                self.set(key, counter);
+                self.set(key, template.with_counter(by));
                 Ok(Updated::Counter(by))
             }
             (Update::Increment { by, template }, Some(counter)) => {
@@ -109,10 +104,7 @@ impl Contents {
                 let new = old.checked_add(by).ok_or_else(|| {
                     refusal(ErrorKind::CounterOverflow, "the sum leaves 64 bits", key)
                 })?;
-                let counter = counter
-                    .with_value(Value::counter(new))
-                    .with_id(template.id());
-                self.set(key, counter);
+                self.set(key, counter.with_counter(new).with_id(template.id()));
                 Ok(Updated::Counter(new))
             }
             (Update::SetIfAbsent(entry), None) => {
@@ -135,12 +127,13 @@ impl Contents {
     }
 
     pub(super) fn lease(&mut self, key: &Key<'_>, options: &LeaseOptions, now: Timestamp) -> Lease {
+        let seen = self.get(key, now).cloned();
         if options.mode == LeaseMode::Load
-            && let Some(entry) = self.present(key, options.view, now)
+            && let Some(entry) = &seen
+            && entry.head().is_current(options.view, now)
         {
             return Lease::Present(entry.clone());
         }
-        let seen = self.get(key, now).cloned();
         let slot = self.slots.entry(key.to_buf()).or_default();
         let generation = options.view.generation;
         if let Some(held) = slot
@@ -174,9 +167,10 @@ impl Contents {
         if !self.stands(&token, now) {
             return Filled::Refused;
         }
-        let newer = self
-            .get(&token.key(), now)
-            .is_some_and(|there| there.head().schema() > entry.head().schema());
+        let newer = self.get(&token.key(), now).is_some_and(|there| {
+            let (there, filled) = (there.head(), entry.head());
+            there.generation() == filled.generation() && there.schema() > filled.schema()
+        });
         if newer {
             self.release(&token, now);
             return Filled::Refused;

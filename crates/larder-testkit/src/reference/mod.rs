@@ -75,8 +75,12 @@ impl ReferenceBackend {
     /// Writes under the lock and tells the observers after it is released, before the call returns.
     fn write<T>(&self, key: &Key<'_>, write: impl FnOnce(&mut Contents, Timestamp) -> T) -> T {
         let now = self.clock.now();
-        let answer = write(&mut self.contents(), now);
-        self.changes.publish(&Change::Key(*key, None));
+        let (answer, id) = {
+            let mut contents = self.contents();
+            let answer = write(&mut contents, now);
+            (answer, contents.get(key, now).map(Entry::id))
+        };
+        self.changes.publish(&Change::Key(*key, id));
         answer
     }
 
@@ -274,6 +278,7 @@ impl Backend for ReferenceBackend {
 
     fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
         self.contents().forget(namespace);
+        self.changes.publish(&Change::Everything);
         Ok(())
     }
 

@@ -170,10 +170,14 @@ pub(crate) async fn immediate(subject: &Subject) -> bool {
         subject.backend().forget_now(&subject.key("a")),
         "forget_now",
     );
+    unsupported(
+        subject.backend().forget_all_now(subject.namespace()),
+        "forget_all_now",
+    );
     expect::holds(
         subject.get("a").await,
         &stored,
-        "after a put_now that isn't supported",
+        "after immediate writes that aren't supported",
     );
     false
 }

@@ -188,23 +188,25 @@ pub async fn c6_one_of_many_concurrent_replace_if_wins(subject: &Subject) {
     if !ability::conditional(subject).await {
         return;
     }
-    let first = subject.entry("first");
-    subject.set("a", &first).await;
-    let replace = || Update::ReplaceIf {
-        id: first.id(),
-        entry: subject.entry("next"),
-    };
-    let tasks: Vec<_> = (0..8)
-        .map(|_| update_task(subject, "a", replace()))
-        .collect();
-    let mut stored = 0;
-    for task in tasks {
-        stored += usize::from(matches!(
-            task.await.expect("a task that writes"),
-            Updated::Stored
-        ));
+    for round in 0..10 {
+        let (name, first) = (format!("k{round}"), subject.entry("first"));
+        subject.set(&name, &first).await;
+        let replace = || Update::ReplaceIf {
+            id: first.id(),
+            entry: subject.entry("next"),
+        };
+        let tasks: Vec<_> = (0..8)
+            .map(|_| update_task(subject, &name, replace()))
+            .collect();
+        let mut stored = 0;
+        for task in tasks {
+            stored += usize::from(matches!(
+                task.await.expect("a task that writes"),
+                Updated::Stored
+            ));
+        }
+        assert_eq!(stored, 1, "exactly one of many replace_if wins");
     }
-    assert_eq!(stored, 1, "exactly one of many replace_if wins");
 }
 
 /// `take` answers the entry and removes it.

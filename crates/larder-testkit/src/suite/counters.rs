@@ -27,7 +27,7 @@ async fn value(subject: &Subject, name: &str) -> Option<i64> {
         .and_then(|entry| entry.value().as_counter())
 }
 
-/// Where nothing is, the counter begins at what is added, with the template's times, generation and schema.
+/// Where nothing is, the counter begins at what is added, with everything else of the template.
 pub async fn an_absent_counter_begins_with_the_template(subject: &Subject) {
     if !ability::counters(subject).await {
         return;
@@ -35,7 +35,9 @@ pub async fn an_absent_counter_begins_with_the_template(subject: &Subject) {
     let template = subject
         .entry_for("not looked at", Subject::LONG, Subject::LONG)
         .with_schema(4)
-        .with_generation(Some(Version::random()));
+        .with_generation(Some(Version::random()))
+        .with_etag("W/1".into())
+        .expect("a short etag keeps the rules");
     let increment = Update::Increment {
         by: 5,
         template: template.clone(),
@@ -74,6 +76,12 @@ pub async fn an_absent_counter_begins_with_the_template(subject: &Subject) {
         "expires_at",
         "a counter's beginning",
     );
+    assert_eq!(
+        answer.head().etag(),
+        template.head().etag(),
+        "the etag is the template's"
+    );
+    assert_eq!(answer.id(), template.id(), "the id is the template's");
 }
 
 /// Adding to a counter that is there changes its value and its id, and not its times.

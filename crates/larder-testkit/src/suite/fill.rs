@@ -133,6 +133,34 @@ pub async fn a_fill_never_replaces_a_newer_schema(subject: &Subject) {
     );
 }
 
+/// A newer schema stands in the way within its generation only: what is from before a clear is nobody's.
+pub async fn a_fill_replaces_a_newer_schema_of_another_generation(subject: &Subject) {
+    if !ability::lease(subject).await {
+        return;
+    }
+    let (before, now) = (Some(Version::random()), Some(Version::random()));
+    let cleared = subject
+        .entry("cleared")
+        .with_generation(before)
+        .with_schema(2);
+    subject.set("a", &cleared).await;
+    let view = View::default().with_generation(now).with_schema(Some(1));
+    let token = subject
+        .token_by("a", &subject.leasing().with_view(view))
+        .await;
+    let loaded = subject.entry("loaded").with_generation(now).with_schema(1);
+    assert_eq!(
+        subject.fill(token, &loaded).await,
+        Filled::Stored,
+        "the newer schema is of another generation"
+    );
+    expect::holds(
+        subject.get("a").await,
+        &loaded,
+        "after a fill over another generation",
+    );
+}
+
 /// The answers are in the order of the fills, and one that is refused doesn't stop the others.
 pub async fn fills_are_answered_in_order(subject: &Subject) {
     if !ability::lease(subject).await {

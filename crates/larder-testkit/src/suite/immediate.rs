@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder_core::{Entry, Key, Peek};
+use larder_core::{Entry, Key, Peek, ReadOptions, WriteOptions};
 
 use super::{ability, expect};
 use crate::Subject;
@@ -110,4 +110,51 @@ pub async fn c7_immediate_writes_are_seen_by_the_next_read(subject: &Subject) {
     backend
         .forget_now(&key)
         .expect("forget_now of nothing does no harm");
+}
+
+/// `forget_all_now` forgets every entry of its namespace, fresh, stale or the record of an absence,
+/// before it returns, and none of another's.
+pub async fn c7_one_namespace_is_forgotten_whole(subject: &Subject) {
+    if !ability::immediate(subject).await {
+        return;
+    }
+    let (reading, writing) = (ReadOptions::default(), WriteOptions::default());
+    let (backend, namespace) = (subject.backend(), subject.unused_namespace());
+    let other = Key::new(&namespace, "", "a").expect("a letter keeps the rules");
+    let (entry, kept) = (subject.entry("forgotten"), subject.entry("another's"));
+    let stale = subject.entry_for("stale", Subject::MOMENT, Subject::LONG);
+    subject.set("stale", &stale).await;
+    subject.pass(Subject::MOMENT).await;
+    let absence = Entry::absent(subject.lifetime(Subject::LONG, Duration::ZERO));
+    subject.set("absence", &absence).await;
+    let mut names = vec!["stale".to_owned(), "absence".to_owned()];
+    names.extend((0..100).map(|n| format!("airport:{n}")));
+    for name in &names[2..] {
+        subject.set(name, &entry).await;
+    }
+    let set = backend.set(&other, kept.clone(), &writing).await;
+    set.expect("a set in another namespace");
+
+    let forget = || backend.forget_all_now(subject.namespace());
+    forget().expect("forget_all_now");
+    for name in &names {
+        let when = format!("{name} after a forget_all_now");
+        peek(subject, name, None, &when);
+        assert_eq!(subject.head(name).await, None, "head of {when}");
+        expect::nothing(subject.get(name).await, &when);
+    }
+    if subject.capability().scan {
+        let left = subject.scan("*", 1_000).await;
+        assert_eq!(left, [], "what a scan lists after a forget_all_now");
+    }
+    let there = backend.get(&other, &reading).await;
+    let there = there.expect("a get in another namespace");
+    expect::holds(there, &kept, "in another namespace");
+    forget().expect("forget_all_now of nothing does no harm");
+    subject.set("stale", &entry).await;
+    expect::holds(
+        subject.get("stale").await,
+        &entry,
+        "a set after a forget_all_now",
+    );
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use larder_core::{BatchOperation, FillToken, Filled, LeaseOptions, Update, View};
+use larder_core::{BatchOperation, FillToken, Filled, Lease, LeaseOptions, Update, Version, View};
 
 use super::calls::again;
 use super::fill::stale;
@@ -243,4 +243,39 @@ pub async fn c1_a_release_ends_the_lease(subject: &Subject) {
     let late = again(&token);
     subject.release(token).await;
     refused(subject, "cold", late, "a release").await;
+}
+
+/// Cleared while it was loaded: whoever loads it anew need not wait, and then only their fill is stored.
+pub async fn c1_a_lease_from_before_a_clear_stands_in_nobodys_way(subject: &Subject) {
+    if !ability::lease(subject).await {
+        return;
+    }
+    let (before, after) = (Some(Version::random()), Some(Version::random()));
+    let under = |generation| {
+        let view = View::default().with_generation(generation);
+        subject.refreshing().with_view(view)
+    };
+    let stale = subject.entry_for("old", Subject::MOMENT, Subject::LONG);
+    subject.set("stale", &stale.with_generation(before)).await;
+    subject.pass(Subject::MOMENT).await;
+    let fresh = subject.entry("old").with_generation(before);
+    subject.set("fresh", &fresh).await;
+    for name in ALL {
+        let late = subject.token_by(name, &under(before)).await;
+        let next = subject.token_by(name, &under(after)).await;
+        refused(subject, name, again(&late), "a lease after a clear").await;
+        subject.release(late).await;
+        let third = subject.lease_by(name, &under(after)).await;
+        assert!(
+            matches!(third, Lease::Held { .. }),
+            "the lease of the {name} key after the clear still stands; another's answered {third:?}"
+        );
+        let stored = subject.entry("loaded").with_generation(after);
+        assert_eq!(
+            subject.fill(next, &stored).await,
+            Filled::Stored,
+            "nothing ended the lease of the {name} key after the clear"
+        );
+        expect::holds(subject.get(name).await, &stored, "after the fill");
+    }
 }

@@ -15,6 +15,7 @@ mod ability;
 mod calls;
 mod expect;
 
+pub mod absence;
 pub mod batch;
 pub mod concurrency;
 pub mod conditional;
@@ -28,6 +29,7 @@ pub mod late_fill;
 pub mod lease;
 pub mod lifetimes;
 pub mod markers;
+pub mod placeholder;
 pub mod random;
 pub mod regions;
 pub mod round_trip;

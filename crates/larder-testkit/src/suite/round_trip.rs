@@ -111,13 +111,6 @@ pub async fn a_local_value_is_kept_or_refused(subject: &Subject) {
     );
 }
 
-/// That the origin has nothing is an entry like any other.
-pub async fn a_recorded_absence_comes_back(subject: &Subject) {
-    let stored = Entry::absent(subject.lifetime(Subject::LONG, Duration::ZERO)).with_schema(2);
-    subject.set("a", &stored).await;
-    expect::holds(subject.get("a").await, &stored, "after a set of an absence");
-}
-
 /// A counter that is set comes back as one.
 pub async fn a_counter_comes_back(subject: &Subject) {
     for (name, number) in [("least", i64::MIN), ("minus", -1), ("most", i64::MAX)] {

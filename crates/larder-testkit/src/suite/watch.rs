@@ -1,9 +1,12 @@
 //! Watching: whoever observes a store hears of every change before the change has returned.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use larder_core::{Change, Marker, Namespace, Observer, TagName, Update, View, WriteOptions};
+use larder_core::{
+    BatchOperation, Change, EntryId, Marker, Namespace, Observer, TagName, Update, View,
+    WriteOptions,
+};
 
 use super::ability;
 use crate::Subject;
@@ -11,23 +14,27 @@ use crate::Subject;
 /// What was heard of, until it is asked about.
 struct Ear {
     namespace: Namespace,
-    heard: Mutex<Vec<String>>,
+    heard: Mutex<Vec<Heard>>,
+}
+
+struct Heard {
+    of: String,
+    id: Option<EntryId>,
 }
 
 const EVERYTHING: &str = "everything";
 
 impl Observer for Ear {
     fn changed(&self, change: &Change<'_>) {
-        let what = match change {
-            Change::Key(key, _) if *key.namespace() == self.namespace => key.text(),
-            Change::Marker(marker) if *marker.namespace() == self.namespace => marker.stored_name(),
-            Change::Everything => EVERYTHING.to_owned(),
+        let (of, id) = match change {
+            Change::Key(key, id) if *key.namespace() == self.namespace => (key.text(), *id),
+            Change::Marker(marker) if *marker.namespace() == self.namespace => {
+                (marker.stored_name(), None)
+            }
+            Change::Everything => (EVERYTHING.to_owned(), None),
             _ => return,
         };
-        self.heard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(what);
+        self.heard().push(Heard { of, id });
     }
 }
 
@@ -45,25 +52,54 @@ impl Ear {
         ear
     }
 
-    fn has_heard(&self, of: &str) -> bool {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.iter().any(|what| what == of || what == EVERYTHING)
+    fn heard(&self) -> MutexGuard<'_, Vec<Heard>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn expect(&self, subject: &Subject, of: &str, after: &str) {
+        self.wait(subject, || {
+            let heard = self.heard();
+            let told = heard
+                .iter()
+                .any(|heard| heard.of == of || heard.of == EVERYTHING);
+            let missed = || format!("{after} has returned and its observer hasn't heard of {of:?}");
+            told.then_some(()).ok_or_else(missed)
+        })
+        .await;
+        self.heard().clear();
+    }
+
+    /// The change is heard of, and with no other id than that of the entry there now. What counts is
+    /// what was heard last, because a link may tell of an older change once more.
+    async fn expect_id(&self, subject: &Subject, of: &str, after: &str) {
+        let there = subject.get(of).await.map(|entry| entry.id());
+        self.wait(subject, || {
+            let heard = self.heard();
+            let last = heard
+                .iter()
+                .rfind(|heard| heard.of == of || heard.of == EVERYTHING);
+            match last.map(|last| last.id) {
+                Some(None) => Ok(()),
+                Some(id) if id == there => Ok(()),
+                Some(id) => Err(format!(
+                    "after {after} {id:?} was told for the id of {of:?}, where {there:?} is now"
+                )),
+                None => Err(format!(
+                    "{after} has returned and its observer hasn't heard of {of:?}"
+                )),
+            }
+        })
+        .await;
+        self.heard().clear();
     }
 
     /// In real time a change travels over a link, so it is given some time.
-    async fn expect(&self, subject: &Subject, of: &str, after: &str) {
+    async fn wait(&self, subject: &Subject, outcome: impl Fn() -> Result<(), String>) {
         let deadline = Instant::now() + Duration::from_secs(2);
-        while !self.has_heard(of) {
-            assert!(
-                subject.is_real_time() && Instant::now() < deadline,
-                "{after} has returned and its observer hasn't heard of {of:?}"
-            );
+        while let Err(why) = outcome() {
+            assert!(subject.is_real_time() && Instant::now() < deadline, "{why}");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        self.heard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
     }
 }
 
@@ -90,13 +126,10 @@ pub async fn c2_writes_are_heard_of(subject: &Subject) {
     subject.invalidate("a").await;
     ear.expect(subject, "a", "an invalidate").await;
 
-    let batch = vec![larder_core::BatchOperation::Set(
-        subject.key("b"),
-        subject.entry("x"),
-    )];
+    let batch = vec![BatchOperation::Set(subject.key("b"), subject.entry("x"))];
     assert!(subject.batch(batch).await[0].is_ok(), "a set in a batch");
     ear.expect(subject, "b", "a set in a batch").await;
-    let batch = vec![larder_core::BatchOperation::Delete(subject.key("b"))];
+    let batch = vec![BatchOperation::Delete(subject.key("b"))];
     assert!(subject.batch(batch).await[0].is_ok(), "a delete in a batch");
     ear.expect(subject, "b", "a delete in a batch").await;
 }
@@ -164,4 +197,54 @@ pub async fn c4_bumps_are_heard_of(subject: &Subject) {
             ear.expect(subject, &marker.stored_name(), "a bump").await;
         }
     }
+}
+
+/// By the id that comes with a change a writer knows its own write: it is that of the entry there now, so
+/// there is none once the entry is gone. It may always be left out.
+pub async fn c2_an_id_that_is_told_is_that_of_the_entry_there_now(subject: &Subject) {
+    if !ability::watch(subject) {
+        return;
+    }
+    let (ear, can) = (Ear::listening(subject), subject.capability());
+    let stored = subject.entry("x");
+    subject.set("a", &subject.entry("old")).await;
+    ear.expect_id(subject, "a", "a set of a new key").await;
+    subject.set("a", &stored).await;
+    ear.expect_id(subject, "a", "a set of a present key").await;
+    if can.expire {
+        let later = subject.lifetime(Subject::LONG * 2, Duration::ZERO);
+        assert!(subject.expire("a", later).await, "an entry was there");
+        ear.expect_id(subject, "a", "an expire").await;
+    }
+    if can.conditional {
+        let (id, entry) = (stored.id(), subject.entry("y"));
+        let replace = Update::ReplaceIf { id, entry };
+        let stored = subject.stores("a", replace, View::default()).await;
+        assert!(stored, "the id is that of the entry");
+        ear.expect_id(subject, "a", "a replace_if").await;
+        assert!(subject.take("a").await.is_some(), "an entry was there");
+        ear.expect_id(subject, "a", "a take").await;
+        let absent = Update::SetIfAbsent(subject.entry("z"));
+        let stored = subject.stores("a", absent, View::default()).await;
+        assert!(stored, "the key was absent");
+        ear.expect_id(subject, "a", "a set_if_absent").await;
+    }
+    if can.lease {
+        let token = subject.token_by("a", &subject.refreshing()).await;
+        subject.fill(token, &subject.entry("loaded")).await;
+        ear.expect_id(subject, "a", "a fill").await;
+    }
+    assert!(subject.delete("a").await, "an entry was there");
+    ear.expect_id(subject, "a", "a delete").await;
+    if can.counters {
+        for _ in 0..2 {
+            subject.increment("a", 1).await.expect("an increment");
+            ear.expect_id(subject, "a", "an increment").await;
+        }
+    }
+    let batch = vec![BatchOperation::Set(subject.key("a"), stored)];
+    assert!(subject.batch(batch).await[0].is_ok(), "a set in a batch");
+    ear.expect_id(subject, "a", "a set in a batch").await;
+    assert!(subject.invalidate("a").await, "an entry was there");
+    ear.expect_id(subject, "a", "an invalidate").await;
 }

@@ -12,7 +12,7 @@ pub(crate) async fn expire(scope: Scope<'_>, name: &str, ttl: Result<Ttl>) -> Re
         let writing = scope.writing().await?;
         // Exactly what the caller says: no jitter.
         let stale_for = scope.spec.stale_for.unwrap_or(shared.defaults.stale_for);
-        let lifetime = Lifetime::new(scope.now(), ttl?, stale_for);
+        let lifetime = Lifetime::new(scope.shared.clock.now(), ttl?, stale_for);
         shared.detach(&key);
         let changed = shared
             .store
@@ -31,7 +31,7 @@ pub(crate) async fn ttl(scope: Scope<'_>, name: &str) -> Result<Remaining> {
     Ok(head.map_or(Remaining::Absent, |head| {
         match head.lifetime().fresh_until {
             until if until.is_forever() => Remaining::Forever,
-            until => Remaining::For(until.saturating_since(scope.now())),
+            until => Remaining::For(until.saturating_since(scope.shared.clock.now())),
         }
     }))
 }

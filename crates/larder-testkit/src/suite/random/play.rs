@@ -1,11 +1,9 @@
 //! One list on its way through both backends.
 
-use std::time::Duration;
-
 use larder_core::{
     Backend, BatchOperation, BatchReply, Entry, EntryId, Error, Expiry, Fill, FillToken, Key,
     Lease, LeaseMode, LeaseOptions, Lifetime, Namespace, Operation, Peek, ReadOptions, Result,
-    Timestamp, Update, Value, View, WriteOptions,
+    Timestamp, Update, Value, Version, View, WriteOptions,
 };
 
 use super::compare;
@@ -16,11 +14,19 @@ pub(super) struct Play<'a> {
     subject: &'a Subject,
     reference: ReferenceBackend,
     namespace: Namespace,
-    /// The subject's token and the reference's for the same lease.
-    tokens: Vec<Option<(FillToken, FillToken)>>,
+    generation: Version,
+    tokens: Vec<Option<Leased>>,
     /// The times at which an answer changes by itself.
     borders: Vec<Timestamp>,
     entries: u32,
+}
+
+/// A lease that both have granted.
+struct Leased {
+    subjects: FillToken,
+    references: FillToken,
+    /// What is loaded under it is of the generation in which the load began.
+    generation: Version,
 }
 
 type Outcome = std::result::Result<(), String>;
@@ -31,6 +37,7 @@ impl<'a> Play<'a> {
             subject,
             reference: ReferenceBackend::new(std::sync::Arc::clone(subject.clock())),
             namespace: subject.unused_namespace(),
+            generation: Version::random(),
             tokens: Vec::new(),
             borders: Vec::new(),
             entries: 0,
@@ -59,7 +66,7 @@ impl<'a> Play<'a> {
             Step::One(single, sees) => {
                 let namespace = self.namespace.clone();
                 let operation = self.prepare(&namespace, single).await;
-                let options = WriteOptions::default().with_view(view(*sees));
+                let options = WriteOptions::default().with_view(self.view(*sees));
                 let expected = self.expected(operation.clone(), &options).await;
                 let answered = perform(self.subject.backend(), operation, &options).await;
                 compare::replies(&answered, &expected)
@@ -97,6 +104,10 @@ impl<'a> Play<'a> {
             Step::Lease(key, mode, life, sees) => self.lease(key, *mode, *life, *sees).await,
             Step::Fill(token, schema) => self.fill(*token, *schema).await,
             Step::Release(token) => self.release(*token).await,
+            Step::Clear => {
+                self.generation = Version::random();
+                Ok(())
+            }
             Step::Pass => {
                 self.subject.pass(Subject::MOMENT).await;
                 Ok(())
@@ -106,7 +117,7 @@ impl<'a> Play<'a> {
 
     async fn batch(&mut self, singles: &[Single], sees: Sees) -> Outcome {
         let namespace = self.namespace.clone();
-        let options = WriteOptions::default().with_view(view(sees));
+        let options = WriteOptions::default().with_view(self.view(sees));
         // What an id is must be known before the batch, so later operations replace what was there then.
         let mut operations = Vec::new();
         for single in singles {
@@ -190,7 +201,7 @@ impl<'a> Play<'a> {
         let until = self.lifetime(life).fresh_until;
         let key = named(&self.namespace, key);
         let options = LeaseOptions::until(until)
-            .with_view(view(sees))
+            .with_view(self.view(sees))
             .with_mode(match mode {
                 Mode::Load => LeaseMode::Load,
                 Mode::Refresh => LeaseMode::Refresh,
@@ -199,53 +210,61 @@ impl<'a> Play<'a> {
         let answered = one(self.subject.backend().lease(&[key], &options).await)?;
         compare::leases(&answered, &expected)?;
         if let (
-            Lease::Granted { token, .. },
             Lease::Granted {
-                token: expected, ..
+                token: subjects, ..
+            },
+            Lease::Granted {
+                token: references, ..
             },
         ) = (answered, expected)
         {
-            self.tokens.push(Some((token, expected)));
+            self.tokens.push(Some(Leased {
+                subjects,
+                references,
+                generation: self.generation,
+            }));
         }
         Ok(())
     }
 
-    fn token(&mut self, at: usize) -> Option<(FillToken, FillToken)> {
+    fn leased(&mut self, at: usize) -> Option<Leased> {
         let count = self.tokens.len();
         self.tokens.get_mut(at % count.max(1))?.take()
     }
 
     async fn fill(&mut self, at: usize, schema: u32) -> Outcome {
         let entry = self.entry(Life::Long, schema);
-        let Some((token, expected)) = self.token(at) else {
+        let Some(leased) = self.leased(at) else {
             return Ok(());
         };
+        let entry = entry.with_generation(Some(leased.generation));
         let options = WriteOptions::default();
-        let expected = Fill {
-            token: expected,
-            entry: entry.clone(),
+        let fill = |token| {
+            let entry = entry.clone();
+            vec![Fill { token, entry }]
         };
-        let expected = one(self.reference.fill(vec![expected], &options).await)?;
-        let answered = one(self
+        let expected = self.reference.fill(fill(leased.references), &options).await;
+        let answered = self
             .subject
             .backend()
-            .fill(vec![Fill { token, entry }], &options)
-            .await)?;
+            .fill(fill(leased.subjects), &options)
+            .await;
+        let (answered, expected) = (one(answered)?, one(expected)?);
         compare::same_or(answered == expected, &answered, &expected)
     }
 
     async fn release(&mut self, at: usize) -> Outcome {
-        let Some((token, expected)) = self.token(at) else {
+        let Some(leased) = self.leased(at) else {
             return Ok(());
         };
         let options = WriteOptions::default();
         self.reference
-            .release(vec![expected], &options)
+            .release(vec![leased.references], &options)
             .await
             .map_err(|error| error.to_string())?;
         self.subject
             .backend()
-            .release(vec![token], &options)
+            .release(vec![leased.subjects], &options)
             .await
             .map_err(|error| error.to_string())
     }
@@ -263,8 +282,13 @@ impl<'a> Play<'a> {
                 BatchOperation::Set(named(namespace, key), self.entry(*life, *schema))
             }
             Single::SetCounter(key, life) => {
-                let entry = Entry::new(Value::counter(10), self.lifetime(*life)).with_schema(1);
+                let entry = self.entry(*life, 1).with_counter(10);
                 BatchOperation::Set(named(namespace, key), entry)
+            }
+            Single::SetAbsence(key, life) => {
+                let absence = Entry::absent(self.lifetime(*life));
+                let entry = self.stamped(absence);
+                BatchOperation::Set(named(namespace, key), entry.with_schema(1))
             }
             Single::Delete(key) => BatchOperation::Delete(named(namespace, key)),
             Single::Invalidate(key) => BatchOperation::Invalidate(named(namespace, key)),
@@ -299,18 +323,25 @@ impl<'a> Play<'a> {
     fn entry(&mut self, life: Life, schema: u32) -> Entry {
         self.entries += 1;
         let value = Value::raw(format!("value {}", self.entries).into());
-        Entry::new(value, self.lifetime(life)).with_schema(schema)
+        let entry = Entry::new(value, self.lifetime(life));
+        self.stamped(entry).with_schema(schema)
+    }
+
+    fn stamped(&self, entry: Entry) -> Entry {
+        entry.with_generation(Some(self.generation))
+    }
+
+    fn view(&self, sees: Sees) -> View {
+        let view = View::default().with_generation(Some(self.generation));
+        match sees {
+            Sees::All => view,
+            Sees::Only(schema) => view.with_schema(Some(schema)),
+        }
     }
 
     /// On whole milliseconds, so that a backend that stores them loses nothing.
     fn lifetime(&mut self, life: Life) -> Lifetime {
-        let (moment, long) = (Subject::MOMENT, Subject::LONG);
-        let (fresh, stale) = match life {
-            Life::Long => (long, Duration::ZERO),
-            Life::Moment => (moment, Duration::ZERO),
-            Life::Stale => (moment, moment),
-            Life::LongStale => (moment, long),
-        };
+        let (fresh, stale) = life.fresh_and_stale();
         let created = Timestamp::from_millis(self.subject.now().as_millis());
         let fresh_until = created.saturating_add(fresh);
         let expires_at = fresh_until.saturating_add(stale);
@@ -353,13 +384,6 @@ async fn perform(
 
 fn named<'k>(namespace: &'k Namespace, name: &'k str) -> Key<'k> {
     Key::new(namespace, "", name).expect("a letter keeps the rules")
-}
-
-fn view(sees: Sees) -> View {
-    match sees {
-        Sees::All => View::default(),
-        Sees::Only(schema) => View::default().with_schema(Some(schema)),
-    }
 }
 
 fn one<T>(answers: Vec<Result<T>>) -> std::result::Result<T, String> {

@@ -1,7 +1,11 @@
 //! The steps that random lists are made of. Few keys, few times and few schema versions, so that steps
 //! meet; names as short as a shrunk list should be to read.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
+
+use crate::Subject;
 
 /// What a single operation and an operation of a batch can be.
 #[derive(Clone, Debug)]
@@ -10,6 +14,7 @@ pub(super) enum Single {
     Head(&'static str),
     Set(&'static str, Life, u32),
     SetCounter(&'static str, Life),
+    SetAbsence(&'static str, Life),
     Delete(&'static str),
     Invalidate(&'static str),
     Expire(&'static str, Life),
@@ -32,6 +37,8 @@ pub(super) enum Step {
     /// The token of the how-manieth lease, counted round, with a schema version.
     Fill(usize, u32),
     Release(usize),
+    /// Begins another generation: what was stored and leased before is nobody's.
+    Clear,
     /// Lets a moment pass.
     Pass,
 }
@@ -46,6 +53,19 @@ pub(super) enum Life {
     Stale,
     /// Stale after a moment, for long.
     LongStale,
+}
+
+impl Life {
+    /// How long it is fresh, and how long stale after that.
+    pub(super) fn fresh_and_stale(self) -> (Duration, Duration) {
+        let (moment, long) = (Subject::MOMENT, Subject::LONG);
+        match self {
+            Self::Long => (long, Duration::ZERO),
+            Self::Moment => (moment, Duration::ZERO),
+            Self::Stale => (moment, moment),
+            Self::LongStale => (moment, long),
+        }
+    }
 }
 
 /// Which schema version counts as present.
@@ -91,6 +111,7 @@ fn single() -> impl Strategy<Value = Single> {
         1 => key().prop_map(Single::Head),
         5 => (key(), life(), schema()).prop_map(|(key, life, schema)| Single::Set(key, life, schema)),
         1 => (key(), life()).prop_map(|(key, life)| Single::SetCounter(key, life)),
+        1 => (key(), life()).prop_map(|(key, life)| Single::SetAbsence(key, life)),
         2 => key().prop_map(Single::Delete),
         1 => key().prop_map(Single::Invalidate),
         2 => (key(), life()).prop_map(|(key, life)| Single::Expire(key, life)),
@@ -115,6 +136,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(key, mode, life, sees)| Step::Lease(key, mode, life, sees)),
         5 => (0..16usize, schema()).prop_map(|(token, schema)| Step::Fill(token, schema)),
         1 => (0..16usize).prop_map(Step::Release),
+        1 => Just(Step::Clear),
         3 => Just(Step::Pass),
     ]
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use larder_core::{
     Backend, BatchOperation, BatchReply, Capability, Change, Changes, Clock, CloseReport, Cursor,
     Deletion, Entry, Expiry, Fill, FillToken, Filled, Head, Key, Lease, LeaseOptions, Marker,
-    MarkerRead, Peek, ReadOptions, RegionLimits, Result, ScanPage, ScanRequest, Severity, TagName,
-    TierCheck, TierStats, Timestamp, Update, Updated, Value, Version, WriteOptions, async_trait,
+    MarkerRead, Namespace, Peek, ReadOptions, RegionLimits, Result, ScanPage, ScanRequest,
+    Severity, TagName, TierCheck, TierStats, Timestamp, Update, Updated, Value, Version,
+    WriteOptions, async_trait,
 };
 
 use super::{Broken, Bug, a_while};
@@ -229,6 +230,9 @@ impl Backend for Broken {
     fn watch(&self) -> Option<&Changes> {
         match self.bug {
             Some(Bug::WatchHearsNothing | Bug::WatchHearsLate) => Some(&self.unheard),
+            Some(Bug::TellsAnIdOfItsOwn | Bug::TellsTheIdOfWhatIsGone) => {
+                Some(&self.retelling.changes)
+            }
             _ => self.inner.watch(),
         }
     }
@@ -263,6 +267,15 @@ impl Backend for Broken {
         }
         self.end_lease(key, Bug::ImmediateWritesKeepTheLease);
         self.inner.forget_now(&self.kept_as(key).as_key())
+    }
+
+    fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
+        let everybody = Namespace::new("everybody")?;
+        match self.bug {
+            Some(Bug::ForgetAllNowDoesNothing) => Ok(()),
+            Some(Bug::IgnoresNamespaces) => self.inner.forget_all_now(&everybody),
+            _ => self.inner.forget_all_now(namespace),
+        }
     }
 
     fn stats(&self) -> Vec<TierStats> {

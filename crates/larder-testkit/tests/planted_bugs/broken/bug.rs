@@ -43,6 +43,13 @@ bugs! {
     EncodesWhatIsDecoded: [a_decoded_value_can_be_read_as_its_type],
     CannotKeepLocalValues: [a_local_value_is_kept_or_refused],
     ForgetsAbsences: [a_recorded_absence_comes_back],
+    TakesAbsencesForValues: [
+        a_recorded_absence_comes_back,
+        a_recorded_absence_is_given_no_other_times,
+        a_counter_begins_over_a_recorded_absence,
+        a_recorded_absence_counts_as_absent,
+        random_operations_agree_with_the_reference,
+    ],
     ForgetsWhatACounterIs: [a_counter_comes_back],
     HeadForgetsTags: [c8_head_agrees_with_get],
     DeleteAlwaysFinds: [
@@ -57,7 +64,7 @@ bugs! {
     FailsOnAMiss: [an_unknown_key_is_a_miss],
 
     // Keys.
-    IgnoresNamespaces: [s4_namespaces_are_separate],
+    IgnoresNamespaces: [s4_namespaces_are_separate, c7_one_namespace_is_forgotten_whole],
     JoinsNamespaceAndKey: [s4_no_key_reaches_into_a_namespace_with_a_longer_name],
     FoldsCase: [s4_hostile_keys_are_distinct_and_round_trip],
     CutsLongKeys: [s4_hostile_keys_are_distinct_and_round_trip],
@@ -134,6 +141,7 @@ bugs! {
     FillRefusesAll: [a_fill_stores_what_was_loaded, a_fill_replaces_the_stale_entry],
     FillStopsAtARefusal: [fills_are_answered_in_order],
     FillReplacesNewerSchemas: [a_fill_never_replaces_a_newer_schema],
+    FillHeedsEveryGeneration: [a_fill_replaces_a_newer_schema_of_another_generation],
     GrantsToEverybody: [a_cold_key_is_leased_to_one, a_fresh_entry_can_be_refreshed],
     GrantsInTwoSteps: [one_of_many_concurrent_leases_is_granted],
     LeaseHidesTheStaleEntry: [a_stale_entry_is_leased_to_one_and_stays_at_hand],
@@ -144,6 +152,13 @@ bugs! {
     LeasesAreAnsweredBackwards: [leases_are_answered_in_order],
     LeaseIsAnEntry: [c8_a_placeholder_is_absent_to_everything],
     LeasesWhatIsFresh: [a_fresh_entry_needs_no_load],
+    LoadsAbsencesAgain: [a_recorded_absence_needs_no_load],
+    GrantsAKeyTwiceInOneQuestion: [a_key_asked_for_twice_is_leased_once],
+    LeaseIgnoresGenerations: [
+        c1_a_lease_from_before_a_clear_stands_in_nobodys_way,
+        random_operations_agree_with_the_reference,
+    ],
+    LeaseOutlivesTheNext: [c1_a_lease_from_before_a_clear_stands_in_nobodys_way],
     LeaseBlocksUpdates: [c8_a_placeholder_is_absent_to_updates],
     ReleaseDoesNothing: [a_released_lease_is_free, c1_a_release_ends_the_lease],
     ReleaseDeletes: [a_late_release_harms_nothing],
@@ -178,6 +193,8 @@ bugs! {
         c4_bumps_are_heard_of,
     ],
     WatchHearsLate: [c2_writes_are_heard_of],
+    TellsAnIdOfItsOwn: [c2_an_id_that_is_told_is_that_of_the_entry_there_now],
+    TellsTheIdOfWhatIsGone: [c2_an_id_that_is_told_is_that_of_the_entry_there_now],
 
     // Without waiting.
     PeekIsBehind: [a_stale_entry_is_answered, c7_peek_sees_completed_writes],
@@ -185,6 +202,7 @@ bugs! {
     PeekTidiesKeys: [a_key_that_breaks_the_rules_is_not_there],
     PutNowDoesNothing: [c7_immediate_writes_are_seen_by_the_next_read],
     ForgetNowDoesNothing: [c7_immediate_writes_are_seen_by_the_next_read],
+    ForgetAllNowDoesNothing: [c7_one_namespace_is_forgotten_whole],
 
     // Regions and service.
     ReserveDoesNothing: [s5_the_limits_hold_and_hold_for_the_region_alone],

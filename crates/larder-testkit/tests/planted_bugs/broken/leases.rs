@@ -2,8 +2,8 @@
 
 use super::{Broken, Bug, a_while};
 use larder_core::{
-    Backend, Clock, EntryId, Error, ErrorKind, Fill, FillToken, Filled, Key, Lease, LeaseMode,
-    LeaseOptions, Lifetime, ReadOptions, Result, Timestamp, View, WriteOptions,
+    Backend, Clock, EntryId, EntryKind, Error, ErrorKind, Fill, FillToken, Filled, Key, Lease,
+    LeaseMode, LeaseOptions, Lifetime, ReadOptions, Result, Timestamp, View, WriteOptions,
 };
 
 impl Broken {
@@ -44,6 +44,7 @@ impl Broken {
         let mut options = options.clone();
         match self.bug {
             Some(Bug::LeaseIgnoresTheView) => options.view = View::default(),
+            Some(Bug::LeaseIgnoresGenerations) => options.view.generation = None,
             Some(Bug::LeaseNeverEndsByItself) => options.until = Timestamp::FOREVER,
             Some(Bug::LeasesWhatIsFresh) => options.mode = LeaseMode::Refresh,
             Some(Bug::LeaseNeverRefreshes) => options.mode = LeaseMode::Load,
@@ -59,15 +60,33 @@ impl Broken {
             _ => {}
         }
         let mut answers = self.inner.lease(keys, &options).await;
-        for (key, answer) in keys.iter().zip(&mut answers) {
-            if let Ok(Lease::Granted { seen, .. }) = answer {
-                self.leased.lock().unwrap().push(key.to_buf());
-                if self.has(Bug::LeaseForgetsWhatItSaw) {
-                    *seen = None;
+        for (at, (key, answer)) in keys.iter().zip(&mut answers).enumerate() {
+            match answer {
+                Ok(Lease::Present(entry))
+                    if self.has(Bug::LoadsAbsencesAgain)
+                        && entry.head().kind() == EntryKind::Absent =>
+                {
+                    options.mode = LeaseMode::Refresh;
+                    *answer = one(self.inner.lease(&[*key], &options).await);
                 }
-            }
-            if self.has(Bug::GrantsToEverybody) && matches!(answer, Ok(Lease::Held { .. })) {
-                *answer = Ok(granted(key));
+                Ok(Lease::Held { .. }) => {
+                    let again = keys[..at].contains(key);
+                    if self.has(Bug::GrantsToEverybody)
+                        || (self.has(Bug::GrantsAKeyTwiceInOneQuestion) && again)
+                    {
+                        *answer = Ok(granted(key));
+                    }
+                }
+                Ok(Lease::Granted { seen, .. }) => {
+                    if self.has(Bug::LeaseOutlivesTheNext) && self.is_leased(key) {
+                        self.outlived.lock().unwrap().push(key.to_buf());
+                    }
+                    self.leased.lock().unwrap().push(key.to_buf());
+                    if self.has(Bug::LeaseForgetsWhatItSaw) {
+                        *seen = None;
+                    }
+                }
+                _ => {}
             }
         }
         if self.has(Bug::LeasesAreAnsweredBackwards) {
@@ -102,6 +121,7 @@ impl Broken {
                     .set(&key, entry, options)
                     .await
                     .map(|()| Filled::Stored),
+                Some(Bug::FillHeedsEveryGeneration) if newer => Ok(Filled::Refused),
                 Some(Bug::FillReplacesNewerSchemas) if newer => self
                     .inner
                     .set(&key, entry, options)

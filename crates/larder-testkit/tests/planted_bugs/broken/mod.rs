@@ -4,6 +4,7 @@ mod backend;
 mod bug;
 mod leases;
 mod reading;
+mod retelling;
 mod updates;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub(crate) use self::bug::Bug;
+use self::retelling::Retelling;
 use larder_core::{Changes, Key, KeyBuf, Namespace};
 use larder_testkit::{ManualClock, ReferenceBackend, Subject, Time};
 
@@ -21,6 +23,8 @@ pub(crate) struct Broken {
     clock: ManualClock,
     /// Observers that are told nothing, or too late.
     unheard: Arc<Changes>,
+    /// Tells observers of what has happened, with other ids.
+    retelling: Arc<Retelling>,
     /// Keys that somebody has leased.
     leased: Mutex<Vec<KeyBuf>>,
     /// Keys whose lease should have ended.
@@ -35,9 +39,11 @@ impl Broken {
             Some(Bug::AnswersExpired) => ManualClock::new(),
             _ => clock.clone(),
         };
+        let inner = Arc::new(ReferenceBackend::new(inner.shared()));
         let broken = Self {
             bug,
-            inner: Arc::new(ReferenceBackend::new(inner.shared())),
+            retelling: Retelling::of(&inner, bug),
+            inner,
             clock: clock.clone(),
             unheard: Arc::new(Changes::new()),
             leased: Mutex::default(),

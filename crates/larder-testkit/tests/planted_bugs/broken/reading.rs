@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{Broken, Bug, a_while};
 use larder_core::{
-    Backend, BatchOperation, BatchReply, Clock, Cursor, Entry, EntryId, Error, ErrorKind, Expiry,
-    Head, Key, Lifetime, Operation, ReadOptions, Result, ScanPage, ScanRequest, Tiers, Timestamp,
-    Value, WriteOptions,
+    Backend, BatchOperation, BatchReply, Clock, Cursor, Entry, EntryId, EntryKind, Error,
+    ErrorKind, Expiry, Head, Key, Lifetime, Operation, ReadOptions, Result, ScanPage, ScanRequest,
+    Tiers, Timestamp, Value, WriteOptions,
 };
 
 impl Broken {
@@ -99,6 +99,12 @@ impl Broken {
                 let years = Duration::from_secs(50 * 365 * 24 * 3_600);
                 let expires_at = self.clock.now().saturating_add(years);
                 entry.with_lifetime(Lifetime { expires_at, ..life })
+            }
+            Some(Bug::TakesAbsencesForValues) if entry.head().kind() == EntryKind::Absent => {
+                Entry::new(Value::empty(), life)
+                    .with_id(entry.id())
+                    .with_generation(entry.head().generation())
+                    .with_schema(entry.head().schema())
             }
             Some(Bug::ForgetsWhatACounterIs) if entry.value().as_counter().is_some() => {
                 let bytes = entry.value().encoded()?.clone();

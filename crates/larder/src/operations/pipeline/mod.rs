@@ -364,7 +364,7 @@ impl Step {
             Action::Invalidate => BatchOperation::Invalidate(key),
             Action::Expire(ttl) => {
                 let stale_for = self.spec.stale_for.unwrap_or(shared.defaults.stale_for);
-                let lifetime = Lifetime::new(scope.now(), ttl.clone()?, stale_for);
+                let lifetime = Lifetime::new(scope.shared.clock.now(), ttl.clone()?, stale_for);
                 BatchOperation::Expire(key, Expiry::new(lifetime))
             }
             Action::Increment(by, options) => {
