@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use larder_core::{
     Backend, Capability, Change, Changes, Clock, CloseReport, Cursor, Deletion, Entry, EntryId,
     Error, ErrorKind, Expiry, Fill, FillToken, Filled, Head, Key, KeyBuf, Lease, LeaseMode,
     LeaseOptions, Marker, MarkerRead, Namespace, Operation, Peek, ReadOptions, RegionLimits,
-    Result, ScanPage, ScanRequest, TierCheck, TierStats, Timestamp, Update, Updated, Value,
+    Result, ScanPage, ScanRequest, Tally, TierCheck, TierStats, Timestamp, Update, Updated, Value,
     Version, View, WriteOptions, async_trait,
 };
 
@@ -30,8 +30,8 @@ pub struct Memory {
     clock: Arc<dyn Clock>,
     /// The one namespace whose entries are kept here, if that is known.
     dedicated: Option<Namespace>,
-    hits: AtomicU64,
-    misses: AtomicU64,
+    hits: Tally,
+    misses: Tally,
 }
 
 impl Memory {
@@ -48,8 +48,8 @@ impl Memory {
             changes: Changes::new(),
             clock,
             dedicated: None,
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
+            hits: Tally::new(),
+            misses: Tally::new(),
         }
     }
 
@@ -198,10 +198,10 @@ impl Backend for Memory {
     #[inline]
     fn peek(&self, key: &Key<'_>, now: Timestamp) -> Peek {
         if let Some(entry) = self.look_up(key, now) {
-            self.hits.fetch_add(1, Ordering::Relaxed);
+            self.hits.add(1);
             Peek::Hit(entry)
         } else {
-            self.misses.fetch_add(1, Ordering::Relaxed);
+            self.misses.add(1);
             Peek::Miss
         }
     }
@@ -410,8 +410,8 @@ impl Backend for Memory {
         self.regions.settle();
         let counts = &self.regions.counts;
         let mut stats = TierStats::new("memory");
-        stats.hits = self.hits.load(Ordering::Relaxed);
-        stats.misses = self.misses.load(Ordering::Relaxed);
+        stats.hits = self.hits.total();
+        stats.misses = self.misses.total();
         stats.entries = Some(counts.entries.load(Ordering::Relaxed));
         stats.bytes = Some(counts.bytes.load(Ordering::Relaxed));
         stats.max_bytes = self.regions.max_bytes();

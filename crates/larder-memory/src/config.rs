@@ -24,7 +24,7 @@ pub enum Policy {
 }
 
 /// Settings of a [`Memory`]; made by [`Memory::builder`].
-#[derive(Clone)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct MemoryBuilder {
     pub(crate) max_bytes: Option<u64>,
@@ -40,19 +40,6 @@ const DEFAULT_MAX_BYTES: u64 = 128 << 20;
 
 /// moka refuses a thousand years.
 const MAX_TIME_TO_IDLE: Duration = Duration::from_secs(900 * 365 * 24 * 60 * 60);
-
-impl Default for MemoryBuilder {
-    fn default() -> Self {
-        Self {
-            max_bytes: None,
-            max_entries: None,
-            policy: Policy::default(),
-            time_to_idle: None,
-            clock: None,
-            listener: None,
-        }
-    }
-}
 
 impl MemoryBuilder {
     /// The most bytes that entries may weigh together: each weighs its value, its key, and about 900 bytes

@@ -3,19 +3,19 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use larder_core::{ErrorKind, Namespace, Operation};
+use larder_core::{ErrorKind, Namespace, Operation, Tally};
 use metrics::{Counter, Histogram, SharedString, counter, histogram};
 
 /// A number for `stats()` and the metric of the same meaning, whose handle is looked up once.
 pub(crate) struct Count {
-    total: AtomicU64,
+    total: Tally,
     metric: Counter,
 }
 
 impl Count {
     fn new(metric: Counter) -> Self {
         Self {
-            total: AtomicU64::new(0),
+            total: Tally::new(),
             metric,
         }
     }
@@ -27,12 +27,12 @@ impl Count {
 
     #[inline]
     pub(crate) fn add(&self, n: u64) {
-        self.total.fetch_add(n, Ordering::Relaxed);
+        self.total.add(n);
         self.metric.increment(n);
     }
 
     pub(crate) fn total(&self) -> u64 {
-        self.total.load(Ordering::Relaxed)
+        self.total.total()
     }
 }
 
