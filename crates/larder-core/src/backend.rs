@@ -198,7 +198,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         None
     }
 
-    /// Gives the keys under a prefix limits of their own, apart from everything else.
+    /// Gives the keys under a prefix limits of their own, apart from everything else. Entries that are
+    /// there move along; reserving a prefix again replaces its limits.
     ///
     /// Default: unsupported. Ability: [`Capability::regions`].
     fn reserve(&self, limits: &RegionLimits) -> Result<()> {

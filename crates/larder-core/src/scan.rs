@@ -15,6 +15,10 @@ pub struct ScanRequest {
     pub pattern: Pattern,
     /// About how many entries a page holds. Default: 1,000.
     pub page_size: usize,
+    /// Whether keys that are being loaded are listed too, under heads of the kind
+    /// [`Placeholder`](crate::EntryKind::Placeholder): for an invalidation by pattern, which ends their
+    /// leases. Default: no.
+    pub placeholders: bool,
 }
 
 impl ScanRequest {
@@ -24,6 +28,20 @@ impl ScanRequest {
             namespace,
             pattern,
             page_size: 1_000,
+            placeholders: false,
+        }
+    }
+
+    /// Whether a key is of the namespace and matches.
+    pub fn lists(&self, key: &KeyBuf) -> bool {
+        *key.namespace() == self.namespace && self.pattern.matches(key.text())
+    }
+
+    /// Lists keys that are being loaded too.
+    pub fn with_placeholders(self) -> Self {
+        Self {
+            placeholders: true,
+            ..self
         }
     }
 

@@ -386,12 +386,17 @@ impl Value {
         Ok(*self.weight.get_or_init(|| weight as u64))
     }
 
-    /// [`Value::weigh`], or the size on the stack where that fails.
+    /// [`Value::weigh`], or the size on the stack where that fails; from then on always the same.
     pub fn weight(&self) -> u64 {
-        self.weigh().unwrap_or_else(|_| {
+        if let Some(weight) = self.weight.get() {
+            return *weight;
+        }
+        let size = || {
             self.known_type
                 .map_or(0, |value_type| value_type.size as u64)
-        })
+        };
+        let weight = self.weigh().unwrap_or_else(|_| size());
+        *self.weight.get_or_init(|| weight)
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use larder_core::{
     Backend, Capability, Change, Changes, Clock, CloseReport, Cursor, Deletion, Entry, EntryId,
     Error, ErrorKind, Expiry, Fill, FillToken, Filled, Head, Key, KeyBuf, Lease, LeaseMode,
-    LeaseOptions, Marker, MarkerRead, Namespace, Operation, Peek, ReadOptions, RegionLimits,
-    Result, ScanPage, ScanRequest, Tally, TierCheck, TierStats, Timestamp, Update, Updated, Value,
-    Version, View, WriteOptions, async_trait,
+    LeaseOptions, Lifetime, Marker, MarkerRead, Namespace, Operation, Peek, ReadOptions,
+    RegionLimits, Result, ScanPage, ScanRequest, Tally, TierCheck, TierStats, Timestamp, Update,
+    Updated, Value, Version, View, WriteOptions, async_trait,
 };
 
 use crate::config::MemoryBuilder;
@@ -30,6 +30,8 @@ pub struct Memory {
     clock: Arc<dyn Clock>,
     /// The one namespace whose entries are kept here, if that is known.
     dedicated: Option<Namespace>,
+    /// Its generation; 0 before it has one.
+    current: AtomicU64,
     hits: Tally,
     misses: Tally,
 }
@@ -48,6 +50,7 @@ impl Memory {
             changes: Changes::new(),
             clock,
             dedicated: None,
+            current: AtomicU64::new(0),
             hits: Tally::new(),
             misses: Tally::new(),
         }
@@ -82,6 +85,38 @@ impl Memory {
             .add(key, expires_at, id, |end| self.regions.holds(end));
         self.reclaim(stripe, now, RECLAIMED_PER_WRITE);
         Changed::To(Some(id))
+    }
+
+    /// Begins a new generation. No write comes between its beginning and the end of the old one's entries:
+    /// a store of one namespace drops them at once, elsewhere they are invalid and go by and by.
+    fn clear(&self, generation: &Marker) -> Version {
+        let _all = self.stripes.lock_all();
+        let version = self.markers.bump(generation);
+        if self.dedicated.as_ref() == Some(generation.namespace()) {
+            self.current.store(version.as_u64(), Ordering::Release);
+            self.regions.clear();
+        }
+        version
+    }
+
+    /// The generation that is in force for a key, if its namespace has any. The caller holds the stripe.
+    fn generation(&self, key: &Key<'_>) -> Option<Version> {
+        if self.dedicated.as_ref() == Some(key.namespace()) {
+            return Version::from_u64(self.current.load(Ordering::Acquire));
+        }
+        let marker = [Marker::generation(key.namespace())];
+        self.markers.read(&marker, MarkerRead::Existing)[0]
+    }
+
+    /// An entry as it is written now: a writer that has not yet heard of a `clear()` comes after it, or
+    /// it would hide what others wrote since.
+    fn restamp(&self, key: &Key<'_>, entry: Entry) -> Entry {
+        match (entry.head().generation(), self.generation(key)) {
+            (Some(stamped), Some(current)) if stamped != current => {
+                entry.with_generation(Some(current))
+            }
+            _ => entry,
+        }
     }
 
     /// Gives back the room of entries that have ended, at most so many.
@@ -139,6 +174,7 @@ impl Memory {
         stripe.hold(
             key,
             Held {
+                key: key.to_buf(),
                 token,
                 until: options.until,
                 generation,
@@ -226,6 +262,22 @@ impl Backend for Memory {
         _: &ReadOptions,
     ) -> Result<ScanPage> {
         let now = self.clock.recent();
+        // Leases first: a load that ends in between is then found as an entry, or as both.
+        let mut leased = Vec::new();
+        if request.placeholders && cursor.is_none() {
+            self.stripes.each(|stripe| {
+                let standing = stripe.standing(now).filter(|held| request.lists(&held.key));
+                leased.extend(standing.map(|held| {
+                    let lifetime = Lifetime {
+                        created: now,
+                        fresh_until: held.until,
+                        expires_at: held.until,
+                    };
+                    let placeholder = Entry::placeholder(held.token, lifetime);
+                    (held.key.clone(), placeholder.head().clone())
+                }));
+            });
+        }
         // The keys are listed once and their entries looked up page by page.
         let mut keys = match cursor {
             Some(cursor) => cursor.downcast::<Vec<Arc<KeyBuf>>>().ok_or_else(|| {
@@ -236,19 +288,15 @@ impl Backend for Memory {
                 .regions
                 .keys(now)
                 .into_iter()
-                .filter(|key| {
-                    *key.namespace() == request.namespace && request.pattern.matches(key.text())
-                })
+                .filter(|key| request.lists(key))
                 .collect(),
         };
         let page = keys.split_off(keys.len().saturating_sub(request.page_size));
-        let entries = page
-            .into_iter()
-            .filter_map(|key| {
-                let head = self.look_up(&key.as_key(), now)?.head().clone();
-                Some((KeyBuf::clone(&key), head))
-            })
-            .collect();
+        let found = page.into_iter().filter_map(|key| {
+            let head = self.look_up(&key.as_key(), now)?.head().clone();
+            Some((KeyBuf::clone(&key), head))
+        });
+        let entries = leased.into_iter().chain(found).collect();
         Ok(ScanPage {
             entries,
             next: (!keys.is_empty()).then(|| Cursor::new(keys)),
@@ -283,7 +331,11 @@ impl Backend for Memory {
         options: &WriteOptions,
     ) -> Result<Updated> {
         self.write(key, |stripe, now| {
-            let present = self.present(key, options.view, now);
+            let mut view = options.view;
+            if view.generation.is_some() {
+                view.generation = self.generation(key).or(view.generation);
+            }
+            let present = self.present(key, view, now);
             let (entry, reply) = match (update, present) {
                 (Update::Increment { by, template }, None) => {
                     (template.with_counter(by), Updated::Counter(by))
@@ -310,6 +362,7 @@ impl Backend for Memory {
                 }
                 (_, _) => return Err(Error::unsupported(Operation::Update)),
             };
+            let entry = self.restamp(key, entry);
             Ok((reply, self.store(stripe, key, entry, now)))
         })
     }
@@ -344,17 +397,26 @@ impl Backend for Memory {
         read: MarkerRead,
         _: &ReadOptions,
     ) -> Result<Vec<Option<Version>>> {
-        Ok(self.markers.read(markers, read))
+        let versions = self.markers.read(markers, read);
+        for (marker, version) in markers.iter().zip(&versions) {
+            if marker.tag_name().is_none() && self.dedicated.as_ref() == Some(marker.namespace()) {
+                let version = version.map_or(0, Version::as_u64);
+                // Only the first: a later one was stored when it began.
+                let _ =
+                    self.current
+                        .compare_exchange(0, version, Ordering::AcqRel, Ordering::Acquire);
+            }
+        }
+        Ok(versions)
     }
 
     async fn bump(&self, markers: &[Marker], _: &WriteOptions) -> Result<Vec<Version>> {
         let bumped = markers.iter().map(|marker| {
-            let version = self.markers.bump(marker);
-            // Entries of an older generation are invalid anyway; a store of one namespace can drop
-            // them at once, in one step.
-            if marker.tag_name().is_none() && self.dedicated.as_ref() == Some(marker.namespace()) {
-                self.regions.clear();
-            }
+            let version = if marker.tag_name().is_some() {
+                self.markers.bump(marker)
+            } else {
+                self.clear(marker)
+            };
             self.changes.publish(&Change::Marker(marker));
             version
         });
@@ -373,6 +435,7 @@ impl Backend for Memory {
 
     fn put_now(&self, key: &Key<'_>, entry: Entry) -> Result<()> {
         self.write(key, |stripe, now| {
+            let entry = self.restamp(key, entry);
             Ok(((), self.store(stripe, key, entry, now)))
         })
     }
@@ -385,7 +448,7 @@ impl Backend for Memory {
     fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
         let mut all = self.stripes.lock_all();
         for stripe in &mut all {
-            stripe.end_all();
+            stripe.end_all(namespace);
         }
         if self.dedicated.as_ref() == Some(namespace) {
             self.regions.clear();

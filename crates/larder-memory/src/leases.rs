@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use larder_core::{EntryId, Key, KeyHashBuilder, Timestamp, Version};
+use larder_core::{EntryId, Key, KeyBuf, KeyHashBuilder, Namespace, Timestamp, Version};
 
 use crate::expiries::Expiries;
 
@@ -13,6 +13,7 @@ const FIRST_SWEEP: usize = 64;
 
 /// A lease on one key. Writes end it by removing it; `fill` stores only if it is still there.
 pub(crate) struct Held {
+    pub(crate) key: KeyBuf,
     pub(crate) token: EntryId,
     pub(crate) until: Timestamp,
     /// The generation it was asked for under: after a `clear()` it stands in nobody's way.
@@ -45,9 +46,15 @@ impl Stripe {
         self.leases.insert(key.hash64(), held);
     }
 
-    /// Ends every lease. They are kept by hash, so those of other namespaces end too, which costs fills.
-    pub(crate) fn end_all(&mut self) {
-        self.leases.clear();
+    /// Ends the leases of a namespace.
+    pub(crate) fn end_all(&mut self, namespace: &Namespace) {
+        self.leases
+            .retain(|_, held| held.key.namespace() != namespace);
+    }
+
+    /// The leases that stand.
+    pub(crate) fn standing(&self, now: Timestamp) -> impl Iterator<Item = &Held> {
+        self.leases.values().filter(move |held| now < held.until)
     }
 
     /// Ends whatever lease there is on a key.

@@ -1,6 +1,7 @@
 //! One moka cache with its limits: what a store is made of.
 
 use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -74,7 +75,8 @@ pub(crate) struct Region {
 }
 
 fn weight(key: &KeyBuf, entry: &Entry) -> u64 {
-    entry.value().weight() + key.text().len() as u64 + ENTRY_OVERHEAD
+    let kept_beside = key.text().len() as u64 + ENTRY_OVERHEAD;
+    entry.value().weight().saturating_add(kept_beside)
 }
 
 impl Region {
@@ -119,7 +121,9 @@ impl Region {
                     EvictionCause::Removed | EvictionCause::Replaced => 0,
                 };
                 if let Some(listener) = &listener {
-                    listener(&Eviction { key: &key, cause });
+                    // moka drops a listener that panics, and ours counts what is held.
+                    let told = AssertUnwindSafe(|| listener(&Eviction { key: &key, cause }));
+                    let _ = catch_unwind(told);
                 }
             });
         // A limit on entries alone goes without a weigher: moka sizes its popularity sketch for a quarter

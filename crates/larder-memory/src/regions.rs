@@ -61,7 +61,7 @@ impl Regions {
     }
 
     /// Makes a region and moves the entries under its prefix there; the caller holds every stripe.
-    /// Reserving the same limits again changes nothing; other limits for a reserved prefix are refused.
+    /// Reserving a prefix again replaces its limits.
     pub(crate) fn reserve(&self, limits: &RegionLimits, clock: &Arc<dyn Clock>) -> Result<()> {
         let invalid =
             |message| Err(Error::new(ErrorKind::ConfigInvalid, message).with_key(&limits.prefix));
@@ -75,16 +75,13 @@ impl Regions {
             .reserved
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some((present, _)) = reserved
+        let before = reserved
             .iter()
-            .find(|(present, _)| present.prefix == limits.prefix)
-        {
-            return if present == limits {
-                Ok(())
-            } else {
-                invalid("the prefix has other limits already")
-            };
+            .position(|(present, _)| present.prefix == limits.prefix);
+        if before.is_some_and(|before| reserved[before].0 == *limits) {
+            return Ok(());
         }
+        let before = before.map(|before| reserved.remove(before).1);
         let region = Region::new(
             &self.settings,
             limits.max_bytes,
@@ -98,6 +95,7 @@ impl Regions {
             .iter()
             .find(|(outer, _)| is_within(&limits.prefix, &outer.prefix))
             .map_or(&self.main, |(_, outer)| outer);
+        let outer = before.as_deref().unwrap_or(outer);
         let moving: Vec<_> = outer
             .keys(now)
             .filter(|key| key.as_key().is_within(&limits.prefix))

@@ -275,14 +275,16 @@ impl Cache {
     /// long, and stops every task. Every later call fails with
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed); closing twice is no error.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the cache takes no more calls, and closing it again goes on with the rest.
+    ///
     /// # Errors
     ///
     /// The store's trouble.
     pub async fn close(&self, within: Duration) -> Result<Closed> {
         let shared = &self.shared;
-        if !shared.close() {
-            return Ok(Closed::default());
-        }
+        shared.close();
         let deadline = shared.clock.now().saturating_add(within);
         let loads_stopped = shared.tasks.drain(deadline, &*shared.clock).await;
         let CloseReport { undelivered, .. } = shared.store.close(deadline).await?;

@@ -72,6 +72,14 @@ impl Scope<'_> {
         Key::new(&self.shared.namespace, &self.spec.prefix, name)
     }
 
+    /// Whether [`Scope::ready`] would find nothing wrong.
+    #[inline]
+    fn is_sound(&self) -> bool {
+        self.spec.problem().is_none()
+            && (self.value_type.is_self_describing() || self.spec.schema_stated)
+            && !(self.value_type.is_local() && self.shared.capability.needs_bytes)
+    }
+
     /// Whether the space's settings are sound.
     pub(crate) fn ready(&self) -> Result<()> {
         if let Some(problem) = self.spec.problem() {
@@ -129,7 +137,7 @@ impl Scope<'_> {
             Known::None => None,
             Known::Changed => return AtHand::Unknown,
         };
-        if shared.is_bypassed() || shared.is_closed() {
+        if shared.is_bypassed() || shared.is_closed() || name.is_empty() || !self.is_sound() {
             return AtHand::Unknown;
         }
         let now = shared.clock.recent();
@@ -144,7 +152,7 @@ impl Scope<'_> {
                     None => AtHand::Miss,
                 }
             }
-            Peek::Miss if key.validate().is_ok() && self.ready().is_ok() => {
+            Peek::Miss if key.validate().is_ok() => {
                 shared.counters.misses.increment();
                 AtHand::Miss
             }

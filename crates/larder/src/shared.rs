@@ -135,9 +135,8 @@ impl Shared {
         self.mode.closed.load(Ordering::Acquire)
     }
 
-    /// Answers whether it was open.
-    pub(crate) fn close(&self) -> bool {
-        !self.mode.closed.swap(true, Ordering::AcqRel)
+    pub(crate) fn close(&self) {
+        self.mode.closed.store(true, Ordering::Release);
     }
 
     pub(crate) fn open(&self) -> Result<()> {

@@ -1,6 +1,8 @@
 //! The tasks that a cache has started. They end with it.
 
+use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use larder_core::{Clock, Error, ErrorKind, Result, Timestamp};
 use tokio::runtime::Handle;
@@ -10,7 +12,13 @@ use crate::race::race;
 
 /// Owns the running loads; dropped, it stops them.
 #[derive(Default)]
-pub(crate) struct Tasks(Mutex<JoinSet<()>>);
+pub(crate) struct Tasks(Mutex<Running>);
+
+#[derive(Default)]
+struct Running {
+    tasks: JoinSet<()>,
+    closed: bool,
+}
 
 impl Tasks {
     /// Starts a task on the caller's runtime.
@@ -22,25 +30,41 @@ impl Tasks {
             )
             .with_source(error)
         })?;
-        let mut tasks = self.lock();
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn_on(task, &handle);
+        let mut running = self.lock();
+        if running.closed {
+            return Err(Error::new(ErrorKind::Closed, "the cache was closed"));
+        }
+        while running.tasks.try_join_next().is_some() {}
+        running.tasks.spawn_on(task, &handle);
         Ok(())
     }
 
-    /// Waits for the running tasks up to `deadline`, then stops the rest; answers how many.
+    /// Starts no more tasks, waits for the running ones up to `deadline`, then stops the rest; answers
+    /// how many. Cancelled, it can be called again.
     pub(crate) async fn drain(&self, deadline: Timestamp, clock: &dyn Clock) -> u64 {
-        let mut tasks = std::mem::take(&mut *self.lock());
-        let ended = async { while tasks.join_next().await.is_some() {} };
+        self.lock().closed = true;
+        let ended = poll_fn(|context| {
+            let mut running = self.lock();
+            loop {
+                match running.tasks.poll_join_next(context) {
+                    Poll::Ready(Some(_)) => {}
+                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        });
         if race(ended, clock.sleep_until(deadline)).await.is_some() {
             return 0;
         }
-        let left = tasks.len() as u64;
-        tasks.shutdown().await;
+        let mut running = self.lock();
+        let left = running.tasks.len() as u64;
+        // Not awaited: a task on a runtime that nobody drives would never end.
+        running.tasks.abort_all();
+        running.tasks.detach_all();
         left
     }
 
-    fn lock(&self) -> MutexGuard<'_, JoinSet<()>> {
+    fn lock(&self) -> MutexGuard<'_, Running> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

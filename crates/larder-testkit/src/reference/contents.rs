@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use larder_core::{
-    Entry, EntryId, Error, ErrorKind, Expiry, Fill, FillToken, Filled, Key, KeyBuf, KeyHashBuilder,
-    Lease, LeaseMode, LeaseOptions, Marker, MarkerRead, Namespace, Operation, RegionLimits, Result,
-    Timestamp, Update, Updated, Version, View,
+    Entry, EntryId, Error, ErrorKind, Expiry, Fill, FillToken, Filled, Head, Key, KeyBuf,
+    KeyHashBuilder, Lease, LeaseMode, LeaseOptions, Lifetime, Marker, MarkerRead, Namespace,
+    Operation, RegionLimits, Result, Timestamp, Update, Updated, Version, View,
 };
 
 #[derive(Debug, Default)]
@@ -50,6 +50,21 @@ impl Contents {
         self.slots
             .keys()
             .filter_map(move |key| Some((key, self.get(&key.as_key(), now)?)))
+    }
+
+    /// The keys that are being loaded.
+    pub(super) fn placeholders(&self, now: Timestamp) -> Vec<(KeyBuf, Head)> {
+        let leased = self.slots.iter().filter_map(|(key, slot)| {
+            let lease = slot.lease.filter(|lease| now < lease.until)?;
+            let lifetime = Lifetime {
+                created: now,
+                fresh_until: lease.until,
+                expires_at: lease.until,
+            };
+            let placeholder = Entry::placeholder(lease.token, lifetime);
+            Some((key.clone(), placeholder.head().clone()))
+        });
+        leased.collect()
     }
 
     /// Every write ends here: it replaces the slot, so a lease ends with what stood beside it.

@@ -142,6 +142,10 @@ impl Backend for ReferenceBackend {
         entries.truncate(request.page_size);
         let last = entries.last().filter(|_| more);
         let next = last.map(|(key, _)| Cursor::new(key.clone()));
+        if request.placeholders && after.is_none() {
+            let leased = contents.placeholders(self.clock.now());
+            entries.extend(leased.into_iter().filter(|(key, _)| request.lists(key)));
+        }
         Ok(ScanPage { entries, next })
     }
 

@@ -5,9 +5,11 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
-use larder_core::Sleep;
+use larder_core::{Error, ErrorKind, Result, Sleep};
 
+use crate::counters::Counters;
 use crate::race::race;
 
 /// How a guarded future ended.
@@ -18,6 +20,29 @@ pub(crate) enum Ended<T> {
     Panicked(String),
     /// Not in time; it was dropped.
     TimedOut,
+}
+
+impl<T> Ended<Result<T>> {
+    /// What the loader returned, or why it didn't; failures are counted.
+    pub(crate) fn result(self, counters: &Counters, timeout: Duration) -> Result<T> {
+        match self {
+            Self::Returned(Ok(value)) => Ok(value),
+            Self::Returned(Err(error)) => {
+                counters.loads_failed.increment();
+                Err(error)
+            }
+            Self::Panicked(message) => {
+                counters.loads_panicked.increment();
+                let message = format!("the loader panicked: {message}");
+                Err(Error::new(ErrorKind::LoadPanicked, message))
+            }
+            Self::TimedOut => {
+                counters.loads_timed_out.increment();
+                let message = format!("the loader took longer than {timeout:?}");
+                Err(Error::new(ErrorKind::Timeout, message))
+            }
+        }
+    }
 }
 
 /// Runs a future to its end, its panic, or its deadline.
@@ -33,6 +58,11 @@ pub(crate) async fn guarded<T>(future: impl Future<Output = T>, deadline: Sleep)
             },
         );
     race(caught, deadline).await.unwrap_or(Ended::TimedOut)
+}
+
+/// Runs code of the caller's that isn't a future: its `Serialize`, its `weigh`. A panic is its message.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| message(panic.as_ref()))
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

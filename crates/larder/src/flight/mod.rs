@@ -1,6 +1,7 @@
 //! Loads in progress: one per key and schema, joined by whoever asks meanwhile.
 
 mod guarded;
+mod lease_end;
 mod run;
 
 use std::collections::HashMap;
@@ -12,7 +13,8 @@ use larder_core::{
 };
 use tokio::sync::watch;
 
-use self::guarded::{Ended, guarded};
+use self::guarded::caught;
+pub(crate) use self::guarded::{Ended, guarded};
 pub(crate) use self::run::Flight;
 
 const SHARDS: usize = 16;

@@ -4,11 +4,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use larder_core::{
-    Backend, Clock, Entry, Error, ErrorKind, Fill, FillToken, Filled, Key, KeyBuf, Lease,
-    LeaseMode, LeaseOptions, Operation, Result, ValueType, View, WriteOptions,
+    Backend, Clock, Entry, EntryKind, Error, ErrorKind, Fill, FillToken, Filled, Key, KeyBuf,
+    Lease, LeaseMode, LeaseOptions, Operation, Result, ValueType, View, WriteOptions,
 };
 
-use crate::flight::{Ended, Leader, guarded};
+use crate::flight::lease_end::LeaseEnd;
+use crate::flight::{Ended, Leader, caught, guarded};
 use crate::scope::{EntryOptions, Scope};
 use crate::shared::Shared;
 use crate::spec::Spec;
@@ -47,6 +48,9 @@ enum Loaded {
     /// Beyond a limit: handed to everybody who waits, not stored.
     OnlyReturned(Entry),
 }
+
+/// How much longer a lease lasts than a load may take.
+const SLACK: Duration = Duration::from_secs(5);
 
 /// How often a load that somebody else has claimed is asked for again: first, and at most.
 const POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
@@ -90,9 +94,12 @@ impl Flight {
                 }
             }
         };
-        let Some((clock, timeout)) = self.clock() else {
+        let Some(shared) = self.shared.upgrade() else {
             return;
         };
+        let mut lease = LeaseEnd::new(&shared.store, token.as_ref());
+        let (clock, timeout) = (Arc::clone(&shared.clock), shared.defaults.load_timeout);
+        drop(shared);
         let started = clock.now();
         let ended = guarded(loader, clock.sleep_until(started.saturating_add(timeout))).await;
         let Some(shared) = self.shared.upgrade() else {
@@ -107,20 +114,20 @@ impl Flight {
         shared.counters.loaded(took);
         let outcome = match self.outcome(scope, ended, took, view) {
             Ok(Loaded::Storable(entry)) => {
-                self.fill(scope, &landing, token, &entry).await;
+                lease.ended(self.fill(scope, &landing, token, &entry).await);
                 Ok(entry)
             }
             Ok(Loaded::OnlyReturned(entry)) => {
-                self.release(scope, token).await;
+                lease.ended(self.release(scope, token).await);
                 Ok(entry)
             }
             Err(error) => {
-                self.release(scope, token).await;
-                Self::stand_in(scope, seen, view).ok_or(error)
+                lease.ended(self.release(scope, token).await);
+                Self::stand_in::<T>(scope, seen, view).ok_or(error)
             }
         };
         // Lets go of the cache before the waiters are told, so that the last of them may close it.
-        drop(shared);
+        drop((lease, shared));
         landing.land(outcome);
     }
 
@@ -156,7 +163,7 @@ impl Flight {
         }
         let now = shared.clock.now();
         // Longer than the load may take, so that a lease ends early only if its holder died.
-        let until = now.saturating_add(shared.defaults.load_timeout.saturating_mul(2));
+        let until = now.saturating_add(shared.defaults.load_timeout.saturating_add(SLACK));
         let options = LeaseOptions::until(until)
             .with_mode(self.mode)
             .with_view(view);
@@ -191,43 +198,24 @@ impl Flight {
         view: View,
     ) -> Result<Loaded> {
         let counters = &scope.shared.counters;
-        let value = match ended {
-            Ended::Returned(Ok(value)) => {
-                counters.loads_ok.increment();
-                value
-            }
-            Ended::Returned(Err(error)) => {
-                counters.loads_failed.increment();
-                return Err(error);
-            }
-            Ended::Panicked(message) => {
-                counters.loads_panicked.increment();
-                return Err(Error::new(
-                    ErrorKind::LoadPanicked,
-                    format!("the loader panicked: {message}"),
-                ));
-            }
-            Ended::TimedOut => {
-                counters.loads_timed_out.increment();
-                return Err(Error::new(
-                    ErrorKind::Timeout,
-                    format!(
-                        "the loader took longer than {:?}",
-                        scope.shared.defaults.load_timeout
-                    ),
-                ));
-            }
-        };
-        let value = scope.value(value);
-        match scope.entry(value.clone(), &self.options, view) {
+        let value = ended.result(counters, scope.shared.defaults.load_timeout)?;
+        let made = caught(|| {
+            let value = scope.value(value);
+            (value.clone(), scope.entry(value, &self.options, view))
+        });
+        let (value, entry) = made.map_err(|message| {
+            counters.loads_panicked.increment();
+            let message = format!("the loaded value's own code panicked: {message}");
+            Error::new(ErrorKind::LoadPanicked, message)
+        })?;
+        counters.loads_ok.increment();
+        match entry {
             Ok(entry) => Ok(Loaded::Storable(entry.with_load_time(took))),
             // A value that can't be kept is still a value (A1).
             Err(error) => {
                 counters.error(Operation::Fill, error.kind());
-                Ok(Loaded::OnlyReturned(Entry::new(
-                    value,
-                    scope.lifetime(&self.options),
-                )))
+                let lifetime = scope.lifetime(&self.options);
+                Ok(Loaded::OnlyReturned(Entry::new(value, lifetime)))
             }
         }
     }
@@ -239,7 +227,7 @@ impl Flight {
         leader: &Leader,
         token: Option<FillToken>,
         entry: &Entry,
-    ) {
+    ) -> bool {
         let (shared, key) = (scope.shared, self.key.as_key());
         let writing = WriteOptions::default();
         let filled = match token {
@@ -267,32 +255,44 @@ impl Flight {
                 stored => stored.map(|()| Filled::Stored),
             },
         };
-        match filled {
+        match &filled {
             Ok(Filled::Stored) => shared.counters.fills.increment(),
             Ok(Filled::Refused) => shared.counters.fills_refused.increment(),
             Err(error) => shared.counters.error(Operation::Fill, error.kind()),
         }
+        filled.is_ok()
     }
 
-    async fn release(&self, scope: Scope<'_>, token: Option<FillToken>) {
-        if let Some(token) = token
-            && let Err(error) = scope
-                .shared
-                .store
-                .release(vec![token], &WriteOptions::default())
-                .await
-        {
+    /// Gives the lease back; answers whether it has ended.
+    async fn release(&self, scope: Scope<'_>, token: Option<FillToken>) -> bool {
+        let Some(token) = token else { return true };
+        let released = scope
+            .shared
+            .store
+            .release(vec![token], &WriteOptions::default())
+            .await;
+        if let Err(error) = &released {
             scope
                 .shared
                 .counters
                 .error(Operation::Release, error.kind());
         }
+        released.is_ok()
     }
 
     /// The stale entry that may be served because the load failed.
-    fn stand_in(scope: Scope<'_>, seen: Option<Entry>, view: View) -> Option<Entry> {
-        let entry = seen?;
-        let serves = view.admits(entry.head()) && !entry.head().lifetime().is_expired(scope.now());
+    fn stand_in<T: Send + Sync + 'static>(
+        scope: Scope<'_>,
+        seen: Option<Entry>,
+        view: View,
+    ) -> Option<Entry> {
+        let (entry, now) = (seen?, scope.now());
+        let (head, life) = (entry.head(), entry.head().lifetime());
+        let is_stale = !life.is_fresh(now) && !life.is_expired(now);
+        let serves = is_stale
+            && view.admits(head)
+            && head.kind() != EntryKind::Absent
+            && entry.value().read::<T>(scope.value_type).ok().is_some();
         serves.then(|| {
             scope.shared.counters.stale_served.increment();
             entry

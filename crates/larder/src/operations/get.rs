@@ -98,6 +98,9 @@ pub(crate) async fn with_id<T: Send + Sync + 'static>(
 pub(crate) async fn head(scope: Scope<'_>, name: &str) -> Result<Option<Head>> {
     let found = async {
         let key = scope.key(name)?;
+        if scope.shared.is_bypassed() {
+            return Ok(None);
+        }
         let options = scope.reading().await?;
         let head = scope.shared.store.head(&key, &options).await?;
         Ok(head.filter(|head| head.is_visible(options.view, scope.now())))

@@ -126,7 +126,11 @@ impl Lister {
             value_type: larder_core::ValueType::local::<()>(),
         };
         let options = scope.reading().await?;
-        let page = scan(scope, self.pattern.clone()?, cursor).await?;
+        let request = ScanRequest::new(self.shared.namespace.clone(), self.pattern.clone()?);
+        let page = scan(scope, &request, cursor).await?;
+        if self.shared.is_bypassed() {
+            return Ok((Vec::new(), page.next));
+        }
         let now = scope.now();
         let visible = page
             .entries
@@ -134,24 +138,21 @@ impl Lister {
             .filter(|(_, head)| head.is_visible(options.view, now));
         let names = visible
             .filter_map(|(key, _)| self.spec.strip(key.text()).map(str::to_owned))
+            .filter(|name| !name.is_empty())
             .collect();
         Ok((names, page.next))
     }
 }
 
-/// One page of entries of the cache, visible or not.
+/// One page of a listing, visible or not.
 pub(crate) async fn scan(
     scope: Scope<'_>,
-    pattern: Pattern,
+    request: &ScanRequest,
     cursor: Option<Cursor>,
 ) -> Result<ScanPage> {
     scope.shared.open()?;
-    let request = ScanRequest::new(scope.shared.namespace.clone(), pattern);
-    scope
-        .shared
-        .store
-        .scan(&request, cursor, &scope.reading().await?)
-        .await
+    let options = scope.reading().await?;
+    scope.shared.store.scan(request, cursor, &options).await
 }
 
 impl fmt::Debug for Keys {

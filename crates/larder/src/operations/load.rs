@@ -5,14 +5,16 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use larder_core::{Backend, Error, ErrorKind, Key, LeaseMode, Operation, Result};
 use tokio::task::coop::poll_proceed;
 use tracing::Instrument;
 
-use crate::flight::{Boarding, Flight};
+use crate::flight::{Boarding, Flight, guarded};
 use crate::generation::Known;
 use crate::operations::{Boxed, entry_options};
+use crate::race::race;
 use crate::scope::{AtHand, EntryOptions, Scope};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -157,7 +159,7 @@ async fn join_or_lead<T: Send + Sync + 'static>(
     scope.check_options(&options)?;
     if shared.is_bypassed() {
         shared.counters.bypassed.increment();
-        return loader.await;
+        return load_alone(scope, loader).await;
     }
     if mode == LeaseMode::Load
         && let Some(value) = look_up(scope, &key).await
@@ -181,7 +183,20 @@ async fn join_or_lead<T: Send + Sync + 'static>(
             waiting
         }
     };
-    let entry = waiting.wait().await?;
+    // The task keeps to the load timeout; this is for a task whose runtime nobody drives any more.
+    let patience = shared
+        .defaults
+        .load_timeout
+        .saturating_mul(2)
+        .saturating_add(PATIENCE);
+    let deadline = shared.clock.now().saturating_add(patience);
+    let Some(entry) = race(waiting.wait(), shared.clock.sleep_until(deadline)).await else {
+        return Err(Error::new(
+            ErrorKind::Timeout,
+            "the load in progress has not ended in time",
+        ));
+    };
+    let entry = entry?;
     // The flight's entry is the caller's whether or not it was stored.
     match entry.value().read::<T>(scope.value_type).ok() {
         Some(value) => Ok(value),
@@ -193,6 +208,24 @@ async fn join_or_lead<T: Send + Sync + 'static>(
             ),
         )),
     }
+}
+
+/// What a caller waits longer than a load that waits for another one may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A load past the cache: for this caller alone, and nothing is stored.
+async fn load_alone<T>(
+    scope: Scope<'_>,
+    loader: impl Future<Output = Result<Arc<T>>>,
+) -> Result<Arc<T>> {
+    let (clock, counters) = (&scope.shared.clock, &scope.shared.counters);
+    let started = clock.now();
+    let timeout = scope.shared.defaults.load_timeout;
+    let ended = guarded(loader, clock.sleep_until(started.saturating_add(timeout))).await;
+    counters.loaded(clock.now().saturating_since(started));
+    ended
+        .result(counters, timeout)
+        .inspect(|_| counters.loads_ok.increment())
 }
 
 /// The asynchronous look-up before a load: trouble is a miss (A1).

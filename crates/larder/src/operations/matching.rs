@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::IntoFuture;
 
-use larder_core::{KeyBuf, Operation, Pattern, Result};
+use larder_core::{KeyBuf, Operation, Pattern, Result, ScanRequest};
 
 use crate::operations::Boxed;
 use crate::operations::keys::scan;
@@ -47,7 +47,8 @@ impl<'a> IntoFuture for InvalidateMatching<'a> {
             let invalidated = async {
                 scope.ready()?;
                 let pattern = Pattern::within(&scope.spec.prefix, self.pattern)?;
-                // What is being loaded has no entry yet that a listing could find.
+                // Loads of this cache are ended by its own table, those of others by the listing, which
+                // has the keys that are leased as well.
                 let loading = scope.shared.flights().detach_matching(&pattern);
                 let loading: Vec<_> = loading.iter().map(KeyBuf::as_key).collect();
                 let mut invalidated = if self.only_without_ttl {
@@ -55,9 +56,11 @@ impl<'a> IntoFuture for InvalidateMatching<'a> {
                 } else {
                     remove_keys(scope, &loading, Removal::Invalidate).await?
                 };
+                let namespace = scope.shared.namespace.clone();
+                let request = ScanRequest::new(namespace, pattern).with_placeholders();
                 let mut cursor = None;
                 loop {
-                    let page = scan(scope, pattern.clone(), cursor).await?;
+                    let page = scan(scope, &request, cursor).await?;
                     // Entries of every schema version and stale ones too: an invalidation reaches all.
                     let forever =
                         |head: &larder_core::Head| head.lifetime().expires_at.is_forever();

@@ -423,3 +423,52 @@ impl Backend for Minimal {
         self.0.delete(key, options).await
     }
 }
+
+#[tokio::test]
+async fn an_unsound_space_answers_no_hit_either() {
+    let stack = memory().await;
+    stack.cache.space::<u8>("n").set("k", 1u8).await.unwrap();
+    let unsound = stack.cache.space::<u8>("n").default_ttl(Duration::ZERO);
+    assert_eq!(
+        unsound.get("k").await.unwrap_err().kind(),
+        ErrorKind::TtlInvalid
+    );
+    assert_eq!(unsound.get_local("k"), None);
+    stack.cache.set("n:", 7u8).await.unwrap();
+    let space = stack.cache.space::<u8>("n");
+    assert_eq!(
+        space.get("").await.unwrap_err().kind(),
+        ErrorKind::KeyInvalid
+    );
+    assert_eq!(space.keys("*").collect().await.unwrap(), ["k"]);
+}
+
+/// Panics when it is written.
+#[derive(Debug, Deserialize)]
+struct Explosive;
+
+impl Serialize for Explosive {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("not to be written")
+    }
+}
+
+#[tokio::test]
+async fn a3_a_loaded_value_that_panics_when_it_is_weighed_wedges_nothing() {
+    for stack in all().await {
+        let space = stack.cache.space::<Explosive>("n");
+        let load = || async { Ok::<_, std::io::Error>(Explosive) };
+        let error = space.get_or_load("k", load).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::LoadPanicked, "{}", stack.name);
+        let next = stack.cache.space::<u8>("n");
+        let loaded = next
+            .get_or_load("k", || async { Ok::<_, std::io::Error>(1u8) })
+            .await;
+        assert_eq!(
+            *loaded.unwrap(),
+            1,
+            "{}: the lease was given back",
+            stack.name
+        );
+    }
+}

@@ -181,3 +181,34 @@ async fn c1_a_forced_refresh_does_not_survive_an_invalidation_either() {
         assert_eq!(space.get("k").await.unwrap(), None, "{}", stack.name);
     }
 }
+
+#[tokio::test]
+async fn c1_an_invalidation_by_pattern_reaches_loads_that_are_detached_or_another_caches() {
+    for stack in all().await {
+        let space = stack.cache.space::<u32>("n");
+        let (load, leave) = load_and_stop(&space).await;
+        // Detaches the flight and changes nothing, so that its lease stands.
+        assert!(!space.expire("k", secs(1)).await.unwrap());
+        space.invalidate_matching("*").await.unwrap();
+        leave.send(()).unwrap();
+        load.await.unwrap().unwrap();
+        assert_eq!(space.get("k").await.unwrap(), None, "{}", stack.name);
+
+        let other = Cache::builder("test").tier(stack.cache.store().clone());
+        let other = other.clock(stack.clock.shared()).build().await.unwrap();
+        let (load, leave) = load_and_stop(&space).await;
+        other
+            .space::<u32>("n")
+            .invalidate_matching("*")
+            .await
+            .unwrap();
+        leave.send(()).unwrap();
+        load.await.unwrap().unwrap();
+        assert_eq!(
+            space.get("k").await.unwrap(),
+            None,
+            "{}: from another cache",
+            stack.name
+        );
+    }
+}

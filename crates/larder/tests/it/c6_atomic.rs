@@ -112,3 +112,63 @@ async fn c6_what_look_ups_do_not_see_is_absent_to_conditional_writes() {
         assert_eq!(cache.increment("counter", 1).await.unwrap(), 1, "{name}");
     }
 }
+
+#[tokio::test]
+async fn c6_a_writer_that_has_not_heard_of_a_clear_hides_nothing_written_since() {
+    use larder::Operation;
+    for operation in [Operation::Update, Operation::Set] {
+        let (stack, chaos) = crate::stacks::chaos().await;
+        let (cache, gate) = (stack.cache.clone(), chaos.block_before(operation));
+        let straggler = tokio::spawn(async move {
+            match operation {
+                Operation::Update => cache.increment("n", 1).await.map(|_| ()),
+                _ => cache.set("n", 1i64).await,
+            }
+        });
+        gate.reached().await;
+        stack.cache.clear().await.unwrap();
+        stack.cache.bypass(false);
+        stack
+            .cache
+            .space::<i64>("other")
+            .increment("n", 1)
+            .await
+            .unwrap();
+        gate.open();
+        straggler.await.unwrap().unwrap();
+        let found = stack.cache.get::<i64>("n").await.unwrap();
+        assert_eq!(
+            found.as_deref(),
+            Some(&1),
+            "{operation}: it comes after the clear"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn c6_no_number_is_handed_out_twice_after_a_clear() {
+    for _ in 0..50 {
+        let stack = crate::stacks::memory().await;
+        let counting: Vec<_> = (0..2)
+            .map(|_| {
+                let cache = stack.cache.clone();
+                tokio::spawn(async move {
+                    let mut numbers = Vec::new();
+                    for _ in 0..300 {
+                        numbers.push(cache.increment("n", 1).await.unwrap());
+                    }
+                    numbers
+                })
+            })
+            .collect();
+        stack.cache.clear().await.unwrap();
+        for thread in counting {
+            let numbers = thread.await.unwrap();
+            let restarts = numbers.windows(2).filter(|pair| pair[1] <= pair[0]).count();
+            assert!(
+                restarts <= 1,
+                "one clear, {restarts} beginnings: {numbers:?}"
+            );
+        }
+    }
+}

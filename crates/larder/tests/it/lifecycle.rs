@@ -204,11 +204,8 @@ async fn closing_waits_for_loads_up_to_its_deadline_and_reports_the_rest() {
         .get_or_load("k", || async { Ok::<_, std::io::Error>(1u32) })
         .await;
     assert_eq!(load.unwrap_err().kind(), ErrorKind::Closed);
-    assert_eq!(
-        stack.cache.close(secs(3)).await.unwrap(),
-        larder::Closed::default(),
-        "twice is no error"
-    );
+    let again = stack.cache.close(secs(3)).await.unwrap();
+    assert_eq!(again, larder::Closed::default(), "twice is no error");
 }
 
 #[tokio::test]
@@ -226,12 +223,13 @@ async fn closing_lets_a_load_end() {
                 .await
         }
     });
-    stack.clock.wait_for_sleepers(1).await;
+    // The load's own timeout, and its caller's patience.
+    stack.clock.wait_for_sleepers(2).await;
     let closing = tokio::spawn({
         let cache = stack.cache.clone();
         async move { cache.close(secs(3)).await }
     });
-    stack.clock.wait_for_sleepers(2).await;
+    stack.clock.wait_for_sleepers(3).await;
     leave.send(5).unwrap();
     assert_eq!(*loading.await.unwrap().unwrap(), 5);
     assert_eq!(closing.await.unwrap().unwrap().loads_stopped, 0);
@@ -252,4 +250,79 @@ async fn a_loop_over_hits_lets_other_tasks_run() {
     // On one thread: the timer can only fire if the loop lets go.
     let ended = tokio::time::timeout(Duration::from_millis(20), looping).await;
     assert!(ended.is_err());
+}
+
+#[test]
+fn a_load_that_goes_with_its_runtime_gives_its_lease_back() {
+    let (first, second) = (current_thread(), current_thread());
+    let cache = first.block_on(cache());
+    let space = cache.space::<u32>("n");
+    first.block_on(async {
+        let load = space.get_or_load("k", pending::<Never>).into_future();
+        assert!(
+            tokio::time::timeout(Duration::from_millis(5), load)
+                .await
+                .is_err()
+        );
+    });
+    drop(first);
+    let loaded = second.block_on(async {
+        let load = space.get_or_load("k", || async { Ok::<_, std::io::Error>(1u32) });
+        tokio::time::timeout(secs(4), load.into_future()).await
+    });
+    assert_eq!(
+        *loaded
+            .expect("the lease of the dead load stands in the way")
+            .unwrap(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn closing_can_be_cancelled_and_called_again() {
+    let stack = crate::stacks::memory().await;
+    let space = stack.cache.space::<u32>("n");
+    let load = space.get_or_load("hanging", pending::<Never>).into_future();
+    assert!(
+        tokio::time::timeout(Duration::from_millis(5), load)
+            .await
+            .is_err()
+    );
+    let closing = stack.cache.close(secs(3));
+    assert!(
+        tokio::time::timeout(Duration::from_millis(5), closing)
+            .await
+            .is_err()
+    );
+    let closing = tokio::spawn({
+        let cache = stack.cache.clone();
+        async move { cache.close(secs(3)).await }
+    });
+    stack.clock.wait_for_sleepers(2).await;
+    stack.clock.advance(secs(3));
+    assert_eq!(closing.await.unwrap().unwrap().loads_stopped, 1);
+}
+
+#[test]
+fn nobody_waits_for_ever_on_a_runtime_that_nobody_drives() {
+    let (idle, driven) = (current_thread(), current_thread());
+    let timeout = Duration::from_millis(20);
+    let builder = Cache::builder("test")
+        .tier(Memory::builder())
+        .load_timeout(timeout);
+    let cache = idle.block_on(builder.build()).unwrap();
+    idle.block_on(async {
+        let load = cache
+            .get_or_load::<u32, _>("k", pending::<Never>)
+            .into_future();
+        assert!(
+            tokio::time::timeout(Duration::from_millis(5), load)
+                .await
+                .is_err()
+        );
+    });
+    driven.block_on(async {
+        let closed = tokio::time::timeout(secs(20), cache.close(Duration::from_millis(50))).await;
+        assert_eq!(closed.expect("hangs").unwrap().loads_stopped, 1);
+    });
 }

@@ -86,7 +86,11 @@ async fn a_local_space_needs_no_serde() {
 #[tokio::test]
 async fn a_space_has_limits_of_its_own() {
     let stack = memory().await;
-    let few = stack.cache.space::<u32>("few").max_entries(10);
+    let few = stack
+        .cache
+        .space::<u32>("few")
+        .max_bytes(1 << 20)
+        .max_entries(10);
     few.ready().unwrap();
     let many = stack.cache.space::<u32>("many");
     for n in 0..100u32 {

@@ -37,7 +37,8 @@ impl Replies {
         let judge = Judge {
             scope: step.scope(&self.shared),
             view: step.view(self.generation),
-            hidden: self.shared.is_bypassed() && matches!(step.action, Action::Get),
+            hidden: self.shared.is_bypassed()
+                && matches!(step.action, Action::Get | Action::Exists),
         };
         R::read(reply, &judge)
     }
@@ -77,9 +78,8 @@ impl<T: Send + Sync + 'static> Reply for Option<Arc<T>> {
 impl Reply for bool {
     fn read(reply: BatchReply, judge: &Judge<'_>) -> Result<Self> {
         match reply {
-            BatchReply::Head(head) => {
-                Ok(head.is_some_and(|head| head.is_visible(judge.view, judge.scope.now())))
-            }
+            BatchReply::Head(head) => Ok(!judge.hidden
+                && head.is_some_and(|head| head.is_visible(judge.view, judge.scope.now()))),
             BatchReply::Expired(changed) => Ok(changed),
             other => into_stored(other.into_updated()?),
         }
