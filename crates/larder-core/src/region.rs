@@ -1,9 +1,13 @@
 //! Limits for a part of a store.
 
+use crate::{Key, Namespace};
+
 /// Limits for the keys under one prefix, apart from everything else in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegionLimits {
+    /// Only keys of this namespace.
+    pub namespace: Namespace,
     /// The keys whose text begins with this prefix and a `:`.
     pub prefix: Box<str>,
     /// The most bytes, by the store's own measure; `None` for no limit.
@@ -14,12 +18,18 @@ pub struct RegionLimits {
 
 impl RegionLimits {
     /// A region without limits yet.
-    pub fn new(prefix: &str) -> Self {
+    pub fn new(namespace: &Namespace, prefix: &str) -> Self {
         Self {
+            namespace: namespace.clone(),
             prefix: prefix.into(),
             max_bytes: None,
             max_entries: None,
         }
+    }
+
+    /// Whether a key is one of those limited.
+    pub fn covers(&self, key: &Key<'_>) -> bool {
+        *key.namespace() == self.namespace && key.is_within(&self.prefix)
     }
 
     /// Limits the bytes.

@@ -52,7 +52,7 @@ impl Regions {
         let reserved = self.read();
         reserved
             .iter()
-            .find(|(limits, _)| key.is_within(&limits.prefix))
+            .find(|(limits, _)| limits.covers(key))
             .map(|(_, region)| Arc::clone(region))
     }
 
@@ -77,7 +77,7 @@ impl Regions {
             .unwrap_or_else(PoisonError::into_inner);
         let before = reserved
             .iter()
-            .position(|(present, _)| present.prefix == limits.prefix);
+            .position(|(present, _)| same_keys(present, limits));
         if before.is_some_and(|before| reserved[before].0 == *limits) {
             return Ok(());
         }
@@ -90,21 +90,16 @@ impl Regions {
             &self.counts,
         );
         let now = clock.now();
-        // Its entries are where they were found before: in the region of the longest prefix, or in the main one.
+        // Its entries are where they were found before: in the region of the longest prefix, or in the
+        // main one. Those of a region within it are in that one, and stay there.
         let outer = reserved
             .iter()
-            .find(|(outer, _)| is_within(&limits.prefix, &outer.prefix))
+            .find(|(outer, _)| encloses(outer, limits))
             .map_or(&self.main, |(_, outer)| outer);
         let outer = before.as_deref().unwrap_or(outer);
         let moving: Vec<_> = outer
             .keys(now)
-            .filter(|key| key.as_key().is_within(&limits.prefix))
-            .filter(|key| {
-                !reserved.iter().any(|(inner, _)| {
-                    is_within(&inner.prefix, &limits.prefix)
-                        && key.as_key().is_within(&inner.prefix)
-                })
-            })
+            .filter(|key| limits.covers(&key.as_key()))
             .collect();
         for key in moving {
             if let Some(entry) = outer.remove(&key.as_key(), now) {
@@ -161,9 +156,12 @@ impl Regions {
     }
 }
 
-/// Whether keys under `inner` are keys under `outer` too.
-fn is_within(inner: &str, outer: &str) -> bool {
-    inner
-        .strip_prefix(outer)
-        .is_some_and(|rest| rest.starts_with(':'))
+fn same_keys(a: &RegionLimits, b: &RegionLimits) -> bool {
+    a.namespace == b.namespace && a.prefix == b.prefix
+}
+
+/// Whether the keys of `inner` are keys of `outer` too.
+fn encloses(outer: &RegionLimits, inner: &RegionLimits) -> bool {
+    let rest = inner.prefix.strip_prefix(&*outer.prefix);
+    inner.namespace == outer.namespace && rest.is_some_and(|rest| rest.starts_with(':'))
 }

@@ -211,7 +211,7 @@ fn a_reserved_prefix_within_another_takes_its_own() {
         bench.put(name, 1, Ttl::Forever);
     }
     let reserve = |prefix: &str, entries| {
-        let limits = RegionLimits::new(prefix).with_max_entries(entries);
+        let limits = RegionLimits::new(&bench.namespace, prefix).with_max_entries(entries);
         bench.memory.reserve(&limits)
     };
     reserve("a:b", 5).unwrap();

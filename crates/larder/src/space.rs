@@ -126,7 +126,7 @@ impl<T: Send + Sync + 'static> Space<T> {
         let limits = limit(
             self.limits
                 .take()
-                .unwrap_or_else(|| RegionLimits::new(&self.spec.prefix)),
+                .unwrap_or_else(|| RegionLimits::new(&self.shared.namespace, &self.spec.prefix)),
         );
         let reserved = if self.shared.capability.regions {
             self.shared.store.reserve(&limits)

@@ -225,21 +225,20 @@ impl Contents {
 
     /// A second reservation of a prefix replaces the first.
     pub(super) fn reserve(&mut self, limits: &RegionLimits) {
-        self.regions.retain(|region| region.prefix != limits.prefix);
+        self.regions.retain(|region| {
+            region.prefix != limits.prefix || region.namespace != limits.namespace
+        });
         self.regions.push(limits.clone());
     }
 
     /// Drops what was made first until every region that the key lies in is within its limits.
     fn keep_limits(&mut self, key: &Key<'_>) {
-        let regions = self
-            .regions
-            .iter()
-            .filter(|region| key.is_within(&region.prefix));
+        let regions = self.regions.iter().filter(|region| region.covers(key));
         for region in regions.cloned().collect::<Vec<_>>() {
             let mut inside: Vec<_> = self
                 .slots
                 .iter()
-                .filter(|(key, _)| key.as_key().is_within(&region.prefix))
+                .filter(|(key, _)| region.covers(&key.as_key()))
                 .filter_map(|(key, slot)| Some((key.clone(), slot.entry.clone()?)))
                 .collect();
             inside.sort_by_key(|(_, entry)| entry.head().lifetime().created);

@@ -198,7 +198,7 @@ pub(crate) fn regions(subject: &Subject) -> bool {
     if subject.capability().regions {
         return true;
     }
-    let limits = RegionLimits::new("region").with_max_entries(1);
+    let limits = RegionLimits::new(subject.namespace(), "region").with_max_entries(1);
     unsupported(subject.backend().reserve(&limits), "reserve");
     false
 }

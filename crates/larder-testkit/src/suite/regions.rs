@@ -18,7 +18,7 @@ pub async fn a_reservation_keeps_what_is_there(subject: &Subject) {
     let (inside, outside) = (subject.entry("inside"), subject.entry("outside"));
     subject.set("region:a", &inside).await;
     subject.set("regional:a", &outside).await;
-    let limits = RegionLimits::new("region")
+    let limits = RegionLimits::new(subject.namespace(), "region")
         .with_max_entries(100)
         .with_max_bytes(1 << 20);
     subject.backend().reserve(&limits).expect("reserve");
@@ -76,8 +76,8 @@ pub async fn s5_the_limits_hold_and_hold_for_the_region_alone(subject: &Subject)
         return;
     }
     for limits in [
-        RegionLimits::new("few").with_max_entries(LIMIT as u64),
-        RegionLimits::new("small").with_max_bytes(LIMIT as u64 * 1024),
+        RegionLimits::new(subject.namespace(), "few").with_max_entries(LIMIT as u64),
+        RegionLimits::new(subject.namespace(), "small").with_max_bytes(LIMIT as u64 * 1024),
     ] {
         subject.backend().reserve(&limits).expect("reserve");
     }

@@ -1,6 +1,6 @@
 //! S2 and S4: nothing that a user names leaves its namespace, or is read under another name.
 
-use larder::{Cache, Memory, Store};
+use larder::{Backend, Cache, Memory, Store};
 use proptest::prelude::*;
 
 use crate::stacks::secs;
@@ -36,6 +36,30 @@ async fn s4_two_namespaces_on_one_store_do_not_meet() {
         Some(&2),
         "a clear stays in its namespace"
     );
+}
+
+#[tokio::test]
+async fn s4_a_spaces_limits_are_those_of_its_namespace_alone() {
+    let store = Store::new(Memory::builder().build().unwrap());
+    let a = Cache::builder("a")
+        .tier(store.clone())
+        .build()
+        .await
+        .unwrap();
+    let b = Cache::builder("b").tier(store).build().await.unwrap();
+    let (a, b) = (
+        a.space::<u32>("user").max_entries(100),
+        b.space::<u32>("user").max_entries(5),
+    );
+    for n in 0..100u32 {
+        a.set(&n.to_string(), n).await.unwrap();
+    }
+    for n in 0..100u32 {
+        b.set(&n.to_string(), n).await.unwrap();
+    }
+    a.store().stats();
+    assert_eq!(a.keys("*").collect().await.unwrap().len(), 100);
+    assert!(b.keys("*").collect().await.unwrap().len() <= 5);
 }
 
 #[tokio::test]

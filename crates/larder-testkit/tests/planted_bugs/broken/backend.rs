@@ -242,13 +242,13 @@ impl Backend for Broken {
             Some(Bug::ReserveDoesNothing) => Ok(()),
             Some(Bug::ReserveLimitsEverything) => {
                 // Every prefix of the suite that isn't the region's own.
-                let everything = RegionLimits::new("other").with_max_entries(16);
+                let everything = RegionLimits::new(&limits.namespace, "other").with_max_entries(16);
                 self.inner.reserve(&everything)?;
                 self.inner.reserve(limits)
             }
             Some(Bug::ReserveForgetsWhatIsThere) => self
                 .inner
-                .reserve(&RegionLimits::new(&limits.prefix).with_max_entries(0)),
+                .reserve(&RegionLimits::new(&limits.namespace, &limits.prefix).with_max_entries(0)),
             _ => self.inner.reserve(limits),
         }
     }
