@@ -57,15 +57,20 @@ struct Ladder {
     raw_expiring: Moka<String, Arc<Profile>>,
     keyed: Moka<KeyBuf, Arc<Profile>, KeyHashBuilder>,
     entries: Moka<KeyBuf, Entry, KeyHashBuilder>,
-    expiring: Moka<KeyBuf, Entry, KeyHashBuilder>,
     stores: [Store; 2],
     spaces: [Space<Profile>; 2],
 }
 
 impl Ladder {
     fn filled(work: &Work) -> Self {
-        let memory = Memory::builder().max_entries(CAPACITY).build();
-        let memory = memory.expect("the settings are sound");
+        let store = || {
+            let memory = Memory::builder().max_entries(CAPACITY).build();
+            Store::new(memory.expect("the settings are sound"))
+        };
+        let space = || {
+            let space = cache("bench").space::<Profile>(PREFIX);
+            space.version(1).default_ttl(HOUR)
+        };
         let by_key = KeyHashBuilder::default;
         let ladder = Self {
             namespace: Namespace::new("bench").expect("a namespace by the rules"),
@@ -75,12 +80,8 @@ impl Ladder {
             raw_expiring: moka().expire_after(Hourly).build(),
             keyed: moka().build_with_hasher(by_key()),
             entries: moka().build_with_hasher(by_key()),
-            expiring: moka().expire_after(Hourly).build_with_hasher(by_key()),
-            store: Store::new(memory),
-            space: cache("bench")
-                .space::<Profile>(PREFIX)
-                .version(1)
-                .default_ttl(HOUR),
+            stores: [store(), store()],
+            spaces: [space(), space()],
         };
         let hour = Ttl::after(HOUR).expect("a time by the rules");
         let lifetime = Lifetime::new(ladder.clock.now(), hour, Duration::ZERO);
@@ -89,7 +90,7 @@ impl Ladder {
         let entries = || {
             values().map(|value| Entry::new(Value::decoded(value, ladder.profile_type), lifetime))
         };
-        // One after the other: filled in turns, each would lie in seven times the pages.
+        // One after the other: filled in turns, each would lie in eight times the pages.
         for raw in [&ladder.raw, &ladder.raw_expiring] {
             for (key, value) in work.keys.iter().zip(values()) {
                 raw.insert(key.clone(), value);
@@ -98,18 +99,20 @@ impl Ladder {
         for (key, value) in keys().zip(values()) {
             ladder.keyed.insert(key.to_buf(), value);
         }
-        for cache in [&ladder.entries, &ladder.expiring] {
+        for (key, entry) in keys().zip(entries()) {
+            ladder.entries.insert(key.to_buf(), entry);
+        }
+        for store in &ladder.stores {
             for (key, entry) in keys().zip(entries()) {
-                cache.insert(key.to_buf(), entry);
+                let stored = store.put_now(&key, entry);
+                stored.expect("memory refuses nothing");
             }
         }
-        for (key, entry) in keys().zip(entries()) {
-            let stored = ladder.store.put_now(&key, entry);
-            stored.expect("memory refuses nothing");
-        }
-        for (name, value) in work.names.iter().zip(values()) {
-            let stored = ready(async { ladder.space.set(name, value).await });
-            stored.expect("memory refuses nothing");
+        for space in &ladder.spaces {
+            for (name, value) in work.names.iter().zip(values()) {
+                let stored = ready(async { space.set(name, value).await });
+                stored.expect("memory refuses nothing");
+            }
         }
         ladder
     }
@@ -126,8 +129,8 @@ impl Ladder {
     }
 
     #[inline]
-    fn peek(&self, name: &str, now: Timestamp) -> u64 {
-        match self.store.peek(&self.key(name), now) {
+    fn peek(&self, store: &Store, name: &str, now: Timestamp) -> u64 {
+        match store.peek(&self.key(name), now) {
             Peek::Hit(entry) => self.touch(&entry),
             Peek::Miss | Peek::Pending => panic!("{FOUND}"),
         }
@@ -135,14 +138,11 @@ impl Ladder {
 
     fn rungs<'a>(&'a self, work: &'a Work) -> Vec<(&'static str, Run<'a>)> {
         let now = self.clock.now();
+        let ([store, clocked], [local, awaited]) = (&self.stores, &self.spaces);
         vec![
             (
                 "raw moka get",
                 each!(work, key => self.raw.get(key).expect(FOUND).touch()),
-            ),
-            (
-                "raw moka get, per-entry expiry",
-                each!(work, key => self.raw_expiring.get(key).expect(FOUND).touch()),
             ),
             (
                 "moka with larder's keys and hash",
@@ -153,35 +153,43 @@ impl Ladder {
                 each!(work, name => self.touch(&self.entries.get(&Probe(self.key(name))).expect(FOUND))),
             ),
             (
-                "… and per-entry expiry",
-                each!(work, name => self.touch(&self.expiring.get(&Probe(self.key(name))).expect(FOUND))),
-            ),
-            (
                 "Store::peek: … and regions, own deadline, counts",
                 Box::new(move |range| {
-                    let touched = range.map(|operation| self.peek(work.name(operation), now));
+                    let touched = range.map(|at| self.peek(store, work.name(at), now));
                     black_box(touched.fold(0, u64::wrapping_add));
                 }),
             ),
             (
                 "… and a clock",
-                each!(work, name => self.peek(name, self.clock.now())),
+                each!(work, name => self.peek(clocked, name, self.clock.recent())),
             ),
             (
                 "Space::get_local: … and generation, view, counts",
-                each!(work, name => self.space.get_local(name).expect(FOUND).touch()),
+                each!(work, name => local.get_local(name).expect(FOUND).touch()),
             ),
             (
                 "Space::get: … awaited",
-                each!(work, name => self.space.get(name).await.expect(FOUND).expect(FOUND).touch()),
+                each!(work, name => awaited.get(name).await.expect(FOUND).expect(FOUND).touch()),
             ),
             (
-                "Key::for_lookup alone",
+                "not used: raw moka get with per-entry expiry",
+                each!(work, key => self.raw_expiring.get(key).expect(FOUND).touch()),
+            ),
+            (
+                "alone: Key::for_lookup, prefix and name",
                 each!(work, name => self.key(name).hash64()),
             ),
             (
-                "SystemClock::now alone",
+                "alone: Key::for_lookup, whole key",
+                each!(work, key => Key::for_lookup(&self.namespace, "", key).hash64()),
+            ),
+            (
+                "alone: SystemClock::now",
                 each!(work, name => name.len() as u64 ^ self.clock.now().as_nanos()),
+            ),
+            (
+                "alone: SystemClock::recent",
+                each!(work, name => name.len() as u64 ^ self.clock.recent().as_nanos()),
             ),
         ]
     }

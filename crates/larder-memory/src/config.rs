@@ -82,8 +82,9 @@ impl MemoryBuilder {
     }
 
     /// Calls `listener` for each entry that leaves, with the cause. It runs inside the call that
-    /// noticed, sometimes later than the entry stopped being visible; it must be quick and must not
-    /// write to the same store. Default: none.
+    /// noticed, sometimes later than the entry stopped being visible, and under the lock of that call: it
+    /// must be quick and must not call the same store, nor may a value's `Drop`. A panic in it is
+    /// swallowed. Default: none.
     pub fn on_eviction(self, listener: impl Fn(&Eviction<'_>) + Send + Sync + 'static) -> Self {
         Self {
             listener: Some(Arc::new(listener)),
@@ -95,7 +96,8 @@ impl MemoryBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ConfigInvalid`] if a limit or the idle time is zero, or the idle time over 900 years.
+    /// [`ErrorKind::ConfigInvalid`] if a limit or the idle time is zero, the idle time is over 900
+    /// years, or `max_bytes` is over 4 GiB for each of `max_entries`.
     pub fn build(self) -> Result<Memory> {
         let zero = |name| {
             Err(Error::new(
@@ -119,6 +121,14 @@ impl MemoryBuilder {
             return Err(Error::new(
                 ErrorKind::ConfigInvalid,
                 "memory: time_to_idle can't be over 900 years",
+            ));
+        }
+        if let (Some(bytes), Some(entries)) = (self.max_bytes, self.max_entries)
+            && bytes.div_ceil(entries) > u64::from(u32::MAX)
+        {
+            return Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "memory: max_bytes is over 4 GiB for each of max_entries; leave one of them out",
             ));
         }
         let clock = self

@@ -8,7 +8,8 @@ use larder_core::{Entry, Error, ErrorKind, Result};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The most bytes a value may have, encoded. Default: 16 MiB.
+    /// The most a value may weigh: its bytes when encoded, or what its space's `weigh` says. Default:
+    /// 16 MiB.
     pub max_value_bytes: u64,
     /// The most operations a batch or pipeline may hold. Default: 10,000.
     pub max_batch: usize,

@@ -297,7 +297,8 @@ impl<T: Send + Sync + 'static> Space<T> {
         ReplaceIf::new(self.scope(), name, value.into(), id)
     }
 
-    /// Removes a value and answers it; exactly one of several callers gets it.
+    /// Removes a value and answers it; exactly one of several callers gets it. A value that isn't a `T` is
+    /// removed as well, and answered as a counted miss.
     ///
     /// # Errors
     ///
@@ -308,6 +309,10 @@ impl<T: Send + Sync + 'static> Space<T> {
 
     /// Stores values that nobody has asked for yet, in batches; what is fresh already is left alone, and
     /// a system of record is not written.
+    ///
+    /// A value is as old as its drawing from the iterator: up to a thousand are drawn before they are
+    /// stored, and one whose key is invalidated in between is stored all the same. Where that matters, give
+    /// the values a short time to live, or let [`Space::get_or_load`] load them.
     ///
     /// # Errors
     ///

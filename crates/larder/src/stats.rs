@@ -38,7 +38,7 @@ pub struct CacheStats {
     pub load_waits: u64,
     /// Stale values served because a load failed.
     pub stale_served: u64,
-    /// Loaded values that were not stored because the key was invalidated meanwhile.
+    /// Loaded values that were not stored: the key was invalidated meanwhile, or has a newer schema.
     pub fills_refused: u64,
     /// Values that could not be encoded.
     pub encode_failures: u64,
