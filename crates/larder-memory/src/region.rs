@@ -76,7 +76,9 @@ pub(crate) struct Region {
 
 fn weight(key: &KeyBuf, entry: &Entry) -> u64 {
     let kept_beside = key.text().len() as u64 + ENTRY_OVERHEAD;
-    entry.value().weight().saturating_add(kept_beside)
+    // As moka counts: no entry weighs more than 4 GiB.
+    let weight = entry.value().weight().saturating_add(kept_beside);
+    weight.min(u64::from(u32::MAX))
 }
 
 impl Region {

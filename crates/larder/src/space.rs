@@ -111,7 +111,8 @@ impl<T: Send + Sync + 'static> Space<T> {
     }
 
     /// The most bytes that the entries of this space may take in memory, apart from everything else.
-    /// Entries that are there move along. Default: entries share the limit of the memory tier.
+    /// Entries that are there move along, which holds up whoever writes meanwhile: do it before the
+    /// cache fills. Default: entries share the limit of the memory tier.
     pub fn max_bytes(self, max_bytes: u64) -> Self {
         self.reserve(|limits| limits.with_max_bytes(max_bytes))
     }
@@ -198,8 +199,8 @@ impl<T: Send + Sync + 'static> Space<T> {
 
     /// Looks up a value, or loads and stores it: once, however many ask for it meanwhile.
     ///
-    /// The load runs in a task of its own on the caller's tokio runtime: a caller that goes away ends
-    /// nothing. A value that was loaded before the key was written or invalidated is returned to those
+    /// The load runs in a task of its own on the caller's tokio runtime, which needs its timer
+    /// (`enable_time`): a caller that goes away ends nothing. A value that was loaded before the key was written or invalidated is returned to those
     /// who waited, and not stored. If the load fails and a stale entry is there, that is returned.
     /// Trouble with the cache never fails a load.
     ///

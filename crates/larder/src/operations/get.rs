@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use larder_core::{Backend, EntryId, Head, Operation, Result};
-use tokio::task::coop::poll_proceed;
+use tokio::task::coop::{consume_budget, poll_proceed};
 
 use crate::operations::Boxed;
 use crate::scope::{AtHand, Scope};
@@ -83,6 +83,7 @@ pub(crate) async fn with_id<T: Send + Sync + 'static>(
     let found = async {
         let key = scope.key(name)?;
         if scope.shared.is_bypassed() {
+            consume_budget().await;
             scope.shared.counters.bypassed.increment();
             return Ok(None);
         }

@@ -5,6 +5,7 @@ use std::future::IntoFuture;
 use std::sync::Arc;
 
 use larder_core::{Backend, BatchOperation, BatchReply, Operation, Result, Value};
+use tokio::task::coop::consume_budget;
 
 use crate::operations::remove::detach_all;
 use crate::operations::{Boxed, entry_options};
@@ -16,6 +17,7 @@ pub(crate) async fn get_many<T: Send + Sync + 'static>(
     names: &[&str],
 ) -> Result<Vec<Option<Arc<T>>>> {
     let shared = scope.shared;
+    consume_budget().await;
     shared.limits.check_batch(names.len())?;
     let mut values = Vec::with_capacity(names.len());
     let mut unknown = Vec::new();

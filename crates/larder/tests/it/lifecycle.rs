@@ -326,3 +326,35 @@ fn nobody_waits_for_ever_on_a_runtime_that_nobody_drives() {
         assert_eq!(closed.expect("hangs").unwrap().loads_stopped, 1);
     });
 }
+
+#[tokio::test]
+async fn loops_over_other_operations_let_other_tasks_run_too() {
+    let stack = crate::stacks::memory().await;
+    let space = stack.cache.space::<u32>("n");
+    let ended = async |name: &str, looping: std::pin::Pin<Box<dyn Future<Output = ()>>>| {
+        let ended = tokio::time::timeout(Duration::from_millis(5), looping).await;
+        assert!(ended.is_err(), "{name} ended by itself");
+    };
+    macro_rules! over {
+        ($name:literal, |$space:ident| $operation:expr) => {
+            let $space = space.clone();
+            ended(
+                $name,
+                Box::pin(async move {
+                    loop {
+                        let _ = $operation.await;
+                    }
+                }),
+            )
+            .await;
+        };
+    }
+    over!("set", |space| space.set("k", 1u32).into_future());
+    over!("exists", |space| space.exists("k"));
+    over!("get_many", |space| space.get_many(&["k"]));
+    over!("increment", |space| space.increment("c", 1).into_future());
+    over!("get_raw", |space| space.get_raw("k"));
+    over!("keys", |space| space.keys("*").collect());
+    stack.cache.bypass(true);
+    over!("a bypassed get", |space| space.get("k"));
+}

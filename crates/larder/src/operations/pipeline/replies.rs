@@ -11,7 +11,7 @@ use crate::operations::update::into_stored;
 use crate::scope::Scope;
 use crate::shared::Shared;
 
-/// The replies of a [`Pipeline`], each read once through its [`Handle`].
+/// The replies of a [`Pipeline`](crate::Pipeline), each read once through its [`Handle`].
 pub struct Replies {
     pub(super) shared: Arc<Shared>,
     pub(super) generation: Option<Version>,
