@@ -43,7 +43,7 @@ const MAX_TIME_TO_IDLE: Duration = Duration::from_secs(900 * 365 * 24 * 60 * 60)
 
 impl MemoryBuilder {
     /// The most bytes that entries may weigh together: each weighs its value, its key, and about 900 bytes
-    /// for what is kept beside them. Default: 128 MiB, unless the entries are limited.
+    /// for what is kept beside them. Many large values written at once may pass it for a moment. Default: 128 MiB, unless the entries are limited.
     pub fn max_bytes(self, max_bytes: u64) -> Self {
         Self {
             max_bytes: Some(max_bytes),

@@ -204,20 +204,27 @@ impl Region {
         }
     }
 
-    /// The keys of all entries that are alive.
-    pub(crate) fn keys(&self, now: Timestamp) -> impl Iterator<Item = Arc<KeyBuf>> {
+    /// All entries that are alive.
+    pub(crate) fn entries(&self, now: Timestamp) -> impl Iterator<Item = (Arc<KeyBuf>, Entry)> {
         self.cache
             .iter()
             .filter(move |(_, resident)| self.is_alive(resident, now))
-            .map(|(key, _)| key)
+            .map(|(key, resident)| (key, resident.entry))
     }
 
     pub(crate) fn clear(&self) {
         self.cache.invalidate_all();
     }
 
-    /// Lets moka catch up, so that counts are of now.
+    /// Lets moka catch up, so that counts are of now. It works in lumps; this goes on until nothing changes.
     pub(crate) fn settle(&self) {
-        self.cache.run_pending_tasks();
+        let entries = || self.counts.entries.load(Ordering::Relaxed);
+        loop {
+            let before = entries();
+            self.cache.run_pending_tasks();
+            if entries() >= before {
+                return;
+            }
+        }
     }
 }

@@ -71,53 +71,63 @@ impl Regions {
         if limits.max_bytes == Some(0) || limits.max_entries == Some(0) {
             return invalid("a region's limit can't be zero");
         }
-        let mut reserved = self
-            .reserved
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let before = reserved
-            .iter()
-            .position(|(present, _)| same_keys(present, limits));
-        if before.is_some_and(|before| reserved[before].0 == *limits) {
+        let present = self.read().clone();
+        if present.iter().any(|(present, _)| present == limits) {
             return Ok(());
         }
-        let before = before.map(|before| reserved.remove(before).1);
-        let region = Region::new(
+        let region = Arc::new(Region::new(
             &self.settings,
             limits.max_bytes,
             limits.max_entries,
             clock,
             &self.counts,
-        );
+        ));
+        // Its entries are where they were found before: in the region whose limits are replaced, in the one
+        // of the longest prefix, or in the main one. Those of a region within it stay there.
+        let replaced = present.iter().find(|(other, _)| same_keys(other, limits));
+        let around = present.iter().find(|(other, _)| encloses(other, limits));
+        let outer = replaced
+            .or(around)
+            .map_or(&self.main, |(_, outer)| &**outer);
         let now = clock.now();
-        // Its entries are where they were found before: in the region of the longest prefix, or in the
-        // main one. Those of a region within it are in that one, and stay there.
-        let outer = reserved
-            .iter()
-            .find(|(outer, _)| encloses(outer, limits))
-            .map_or(&self.main, |(_, outer)| outer);
-        let outer = before.as_deref().unwrap_or(outer);
-        let moving: Vec<_> = outer
-            .keys(now)
-            .filter(|key| limits.covers(&key.as_key()))
+        let moving = outer.entries(now);
+        let moving: Vec<_> = moving
+            .filter(|(key, _)| limits.covers(&key.as_key()))
             .collect();
-        for key in moving {
-            if let Some(entry) = outer.remove(&key.as_key(), now) {
-                region.insert(KeyBuf::clone(&key), entry, now);
-            }
+        // Copied, then found in their new place, then taken from the old one: no look-up misses them.
+        for (key, entry) in &moving {
+            region.insert(KeyBuf::clone(key), entry.clone(), now);
         }
-        reserved.push((limits.clone(), Arc::new(region)));
+        let mut reserved = self
+            .reserved
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        reserved.retain(|(other, _)| !same_keys(other, limits));
+        reserved.push((limits.clone(), region));
         reserved.sort_by_key(|(limits, _)| std::cmp::Reverse(limits.prefix.len()));
+        drop(reserved);
         self.any_reserved.store(true, Ordering::Release);
+        for (key, _) in moving {
+            outer.remove(&key.as_key(), now);
+        }
         Ok(())
     }
 
-    /// The keys of all entries that are alive.
+    /// The keys of all entries that are alive, each where look-ups find it.
     pub(crate) fn keys(&self, now: Timestamp) -> Vec<Arc<KeyBuf>> {
-        let mut keys: Vec<_> = self.main.keys(now).collect();
-        for (_, region) in self.read().iter() {
-            keys.extend(region.keys(now));
+        let reserved = self.read().clone();
+        let home = |key: &KeyBuf| {
+            reserved
+                .iter()
+                .position(|(limits, _)| limits.covers(&key.as_key()))
+        };
+        let mut keys = Vec::new();
+        for (index, (_, region)) in reserved.iter().enumerate() {
+            let found = region.entries(now).map(|(key, _)| key);
+            keys.extend(found.filter(|key| home(key) == Some(index)));
         }
+        let found = self.main.entries(now).map(|(key, _)| key);
+        keys.extend(found.filter(|key| home(key).is_none()));
         keys
     }
 

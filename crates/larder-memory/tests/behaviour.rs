@@ -242,3 +242,27 @@ fn a_reserved_prefix_within_another_takes_its_own() {
         "5 under a, 100 under ab, a and a:b:1"
     );
 }
+
+#[test]
+fn c7_no_look_up_misses_an_entry_that_is_being_moved_to_its_region() {
+    let bench = Bench::new(Memory::builder());
+    for n in 0..20_000 {
+        bench.put(&format!("a:{n}"), 1, Ttl::Forever);
+    }
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for limit in [1 << 30, 1 << 31, 1 << 32] {
+                let limits = RegionLimits::new(&bench.namespace, "a").with_max_bytes(limit);
+                bench.memory.reserve(&limits).unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        let mut n = 0;
+        while !done.load(std::sync::atomic::Ordering::SeqCst) {
+            n = (n + 7) % 20_000;
+            assert!(bench.has(&format!("a:{n}")), "a:{n} was missed");
+        }
+    });
+    assert_eq!(bench.entries(), 20_000);
+}

@@ -113,11 +113,11 @@ impl Flight {
         let took = shared.clock.now().saturating_since(started);
         shared.counters.loaded(took);
         let outcome = match self.outcome(scope, ended, took, view) {
-            Ok(Loaded::Storable(entry)) => {
+            Ok(Loaded::Storable(entry)) if !shared.is_bypassed() => {
                 lease.ended(self.fill(scope, &landing, token, &entry).await);
                 Ok(entry)
             }
-            Ok(Loaded::OnlyReturned(entry)) => {
+            Ok(Loaded::Storable(entry) | Loaded::OnlyReturned(entry)) => {
                 lease.ended(self.release(scope, token).await);
                 Ok(entry)
             }

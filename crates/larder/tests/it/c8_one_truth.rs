@@ -131,6 +131,18 @@ async fn c8_a_key_being_loaded_is_absent() {
 }
 
 #[tokio::test]
+async fn c8_a_large_cache_is_empty_once_it_is_cleared() {
+    let stack = crate::stacks::memory().await;
+    let space = stack.cache.space::<u32>("n");
+    for chunk in 0..5u32 {
+        let values = (0..10_000).map(|n| (format!("{chunk}:{n}"), n));
+        space.set_many(values).await.unwrap();
+    }
+    stack.cache.clear().await.unwrap();
+    assert_eq!(stack.cache.stats().entries(), Some(0));
+}
+
+#[tokio::test]
 async fn c8_counts_agree_with_listings() {
     for stack in all().await {
         let space = stack.cache.space::<u32>("n");

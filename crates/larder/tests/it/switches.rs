@@ -79,3 +79,26 @@ async fn a_disabled_cache_fails_at_nothing_and_keeps_nothing() {
     cache.clear().await.unwrap();
     assert!(cache.check().await.unwrap().is_healthy());
 }
+
+#[tokio::test]
+async fn a_load_that_ends_while_the_cache_is_bypassed_stores_nothing() {
+    for stack in all().await {
+        let space = stack.cache.space::<u32>("n");
+        let (started, entered) = tokio::sync::oneshot::channel();
+        let (leave, left) = tokio::sync::oneshot::channel();
+        let loading = tokio::spawn({
+            let space = space.clone();
+            let loader = || async {
+                started.send(()).unwrap();
+                Ok::<u32, std::io::Error>(left.await.unwrap())
+            };
+            async move { space.get_or_load("k", loader).await }
+        });
+        entered.await.unwrap();
+        stack.cache.bypass(true);
+        leave.send(5).unwrap();
+        assert_eq!(*loading.await.unwrap().unwrap(), 5, "{}", stack.name);
+        stack.cache.bypass(false);
+        assert_eq!(space.get("k").await.unwrap(), None, "{}", stack.name);
+    }
+}
