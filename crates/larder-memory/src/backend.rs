@@ -30,7 +30,7 @@ pub struct Memory {
     clock: Arc<dyn Clock>,
     /// The one namespace whose entries are kept here, if that is known.
     dedicated: Option<Namespace>,
-    /// Its generation; 0 before it has one.
+    /// Its generation, 0 before it has one: kept beside the markers so that no write takes their lock.
     current: AtomicU64,
     hits: Tally,
     misses: Tally,

@@ -99,37 +99,15 @@ impl MemoryBuilder {
     /// [`ErrorKind::ConfigInvalid`] if a limit or the idle time is zero, the idle time is over 900
     /// years, or `max_bytes` is over 4 GiB for each of `max_entries`.
     pub fn build(self) -> Result<Memory> {
-        let zero = |name| {
-            Err(Error::new(
-                ErrorKind::ConfigInvalid,
-                format!("memory: {name} can't be zero"),
-            ))
-        };
-        if self.max_bytes == Some(0) {
-            return zero("max_bytes");
-        }
-        if self.max_entries == Some(0) {
-            return zero("max_entries");
-        }
+        check_limits(self.max_bytes, self.max_entries)?;
         if self.time_to_idle == Some(Duration::ZERO) {
-            return zero("time_to_idle");
+            return Err(invalid("time_to_idle can't be zero"));
         }
         if self
             .time_to_idle
             .is_some_and(|idle| idle > MAX_TIME_TO_IDLE)
         {
-            return Err(Error::new(
-                ErrorKind::ConfigInvalid,
-                "memory: time_to_idle can't be over 900 years",
-            ));
-        }
-        if let (Some(bytes), Some(entries)) = (self.max_bytes, self.max_entries)
-            && bytes.div_ceil(entries) > u64::from(u32::MAX)
-        {
-            return Err(Error::new(
-                ErrorKind::ConfigInvalid,
-                "memory: max_bytes is over 4 GiB for each of max_entries; leave one of them out",
-            ));
+            return Err(invalid("time_to_idle can't be over 900 years"));
         }
         let clock = self
             .clock
@@ -141,6 +119,28 @@ impl MemoryBuilder {
         }
         Ok(Memory::new(&settings, clock))
     }
+}
+
+fn invalid(what: &str) -> Error {
+    Error::new(ErrorKind::ConfigInvalid, format!("memory: {what}"))
+}
+
+/// Whether a store or a region can have these limits.
+pub(crate) fn check_limits(max_bytes: Option<u64>, max_entries: Option<u64>) -> Result<()> {
+    if max_bytes == Some(0) {
+        return Err(invalid("max_bytes can't be zero"));
+    }
+    if max_entries == Some(0) {
+        return Err(invalid("max_entries can't be zero"));
+    }
+    if let (Some(bytes), Some(entries)) = (max_bytes, max_entries)
+        && bytes.div_ceil(entries) > u64::from(u32::MAX)
+    {
+        return Err(invalid(
+            "max_bytes is over 4 GiB for each of max_entries; leave one of them out",
+        ));
+    }
+    Ok(())
 }
 
 #[async_trait]

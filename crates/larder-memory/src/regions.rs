@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use larder_core::{Clock, Error, ErrorKind, Key, KeyBuf, RegionLimits, Result, Timestamp};
 
-use crate::config::MemoryBuilder;
+use crate::config::{MemoryBuilder, check_limits};
 use crate::expiries::End;
 use crate::region::{Counts, Region};
 
@@ -63,14 +63,14 @@ impl Regions {
     /// Makes a region and moves the entries under its prefix there; the caller holds every stripe.
     /// Reserving a prefix again replaces its limits.
     pub(crate) fn reserve(&self, limits: &RegionLimits, clock: &Arc<dyn Clock>) -> Result<()> {
-        let invalid =
-            |message| Err(Error::new(ErrorKind::ConfigInvalid, message).with_key(&limits.prefix));
         if limits.prefix.is_empty() {
-            return invalid("a region needs a prefix: limit the whole store where it is built");
+            return Err(Error::new(
+                ErrorKind::ConfigInvalid,
+                "a region needs a prefix: limit the whole store where it is built",
+            ));
         }
-        if limits.max_bytes == Some(0) || limits.max_entries == Some(0) {
-            return invalid("a region's limit can't be zero");
-        }
+        check_limits(limits.max_bytes, limits.max_entries)
+            .map_err(|error| error.with_key(&limits.prefix))?;
         let present = self.read().clone();
         if present.iter().any(|(present, _)| present == limits) {
             return Ok(());

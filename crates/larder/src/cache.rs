@@ -221,7 +221,7 @@ impl Cache {
         let marker = [Marker::generation(&shared.namespace)];
         shared.forget_generation();
         let bumped = shared.store.bump(&marker, &WriteOptions::default()).await;
-        // After the reply, whatever it says (R6): what was read before is not believed any more.
+        // After the reply, whatever it says: what was read before is not believed any more.
         shared.forget_generation();
         bumped?;
         shared.generation().await?;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use larder_core::{Backend, Marker, MarkerRead, Namespace, ReadOptions, Result, Store, Version};
 
 /// The generation as this cache knows it: read without a lock, learned under a fence, so that what was
-/// read before a change is never believed after it (R4, U31, U39 of the protocol).
+/// read before a change is never believed after it.
 pub(crate) struct Generation {
     /// `NONE`, `CHANGED`, or a version.
     known: AtomicU64,

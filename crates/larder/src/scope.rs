@@ -8,7 +8,6 @@ use larder_core::{
     Backend, Entry, Error, ErrorKind, Key, Lifetime, Operation, Peek, Read, ReadOptions, Result,
     Tag, TagName, Timestamp, Ttl, Value, ValueType, View, WriteOptions,
 };
-use tokio::task::coop::consume_budget;
 
 use crate::generation::Known;
 use crate::shared::Shared;
@@ -110,9 +109,6 @@ impl Scope<'_> {
 
     /// What this space counts as present.
     pub(crate) async fn view(&self) -> Result<View> {
-        // Every operation comes by here, and in memory none of them waits for anything else: a loop over
-        // them would never let another task run.
-        consume_budget().await;
         let generation = self.shared.generation().await?;
         Ok(View::default()
             .with_generation(generation)

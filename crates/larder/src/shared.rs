@@ -9,6 +9,7 @@ use larder_core::{
     Backend, Capability, Change, Clock, Error, ErrorKind, Key, Marker, Namespace, Observer, Result,
     Store, Ttl, Version,
 };
+use tokio::task::coop::consume_budget;
 
 use crate::codec::DefaultCodec;
 use crate::counters::Counters;
@@ -99,6 +100,9 @@ impl Shared {
 
     /// The namespace's generation, asked for if it has changed.
     pub(crate) async fn generation(&self) -> Result<Option<Version>> {
+        // Whatever reaches the store comes by here, and in memory nothing else waits: a loop over it would
+        // never let another task run.
+        consume_budget().await;
         match self.known_generation() {
             Known::None => Ok(None),
             Known::Is(version) => Ok(Some(version)),
@@ -111,7 +115,7 @@ impl Shared {
         }
     }
 
-    /// Forgets the generation, and lets no load that began before fill what is read afterwards.
+    /// Forgets the generation, and lets nobody join a load that began before.
     pub(crate) fn forget_generation(&self) {
         self.coherence.forget_generation();
     }
@@ -147,7 +151,7 @@ impl Shared {
         }
     }
 
-    /// Detaches the flight of a key (R6): whoever comes later leads a new one.
+    /// Detaches the flight of a key: whoever comes later leads a new one.
     pub(crate) fn detach(&self, key: &Key<'_>) {
         self.coherence.flights.detach(key);
     }

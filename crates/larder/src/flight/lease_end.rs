@@ -6,7 +6,8 @@ use std::task::{Context, Waker};
 use larder_core::{Backend, EntryId, FillToken, KeyBuf, Store, WriteOptions};
 
 /// Gives a lease back when it is dropped, unless the lease has ended: a task that is stopped, with its
-/// cache or with its runtime, can't await that any more.
+/// cache or with its runtime, can't await that any more, and a fill or release that failed is tried once
+/// more.
 ///
 /// The release is polled once: a store in memory has done it by then, and a lease elsewhere ends by its time.
 pub(crate) struct LeaseEnd {
@@ -23,11 +24,9 @@ impl LeaseEnd {
         }
     }
 
-    /// Says whether the lease has ended by itself.
-    pub(crate) fn ended(&mut self, ended: bool) {
-        if ended {
-            self.lease = None;
-        }
+    /// The lease has been filled or given back: nothing is left to do.
+    pub(crate) fn ended(&mut self) {
+        self.lease = None;
     }
 }
 

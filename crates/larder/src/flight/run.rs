@@ -84,7 +84,7 @@ impl Flight {
                 Claim::Present(entry) => return landing.land(Ok(entry)),
                 Claim::Gone => return,
                 Claim::Held(longest) => {
-                    let Some((clock, _)) = self.clock() else {
+                    let Some(clock) = self.clock() else {
                         return;
                     };
                     clock
@@ -114,15 +114,21 @@ impl Flight {
         shared.counters.loaded(took);
         let outcome = match self.outcome(scope, ended, took, view) {
             Ok(Loaded::Storable(entry)) if !shared.is_bypassed() => {
-                lease.ended(self.fill(scope, &landing, token, &entry).await);
+                if self.fill(scope, &landing, token, &entry).await {
+                    lease.ended();
+                }
                 Ok(entry)
             }
             Ok(Loaded::Storable(entry) | Loaded::OnlyReturned(entry)) => {
-                lease.ended(self.release(scope, token).await);
+                if self.release(scope, token).await {
+                    lease.ended();
+                }
                 Ok(entry)
             }
             Err(error) => {
-                lease.ended(self.release(scope, token).await);
+                if self.release(scope, token).await {
+                    lease.ended();
+                }
                 Self::stand_in::<T>(scope, seen, view).ok_or(error)
             }
         };
@@ -131,9 +137,8 @@ impl Flight {
         landing.land(outcome);
     }
 
-    fn clock(&self) -> Option<(Arc<dyn Clock>, Duration)> {
-        let shared = self.shared.upgrade()?;
-        Some((Arc::clone(&shared.clock), shared.defaults.load_timeout))
+    fn clock(&self) -> Option<Arc<dyn Clock>> {
+        Some(Arc::clone(&self.shared.upgrade()?.clock))
     }
 
     async fn claim(&self) -> Claim {
@@ -220,7 +225,8 @@ impl Flight {
         }
     }
 
-    /// Stores what was loaded, unless the key was invalidated meanwhile. Never fails the load (A1).
+    /// Stores what was loaded, unless the key was invalidated meanwhile. Never fails the load (A1). Answers
+    /// whether the lease has ended.
     async fn fill(
         &self,
         scope: Scope<'_>,

@@ -100,6 +100,7 @@ pub(crate) async fn head(scope: Scope<'_>, name: &str) -> Result<Option<Head>> {
     let found = async {
         let key = scope.key(name)?;
         if scope.shared.is_bypassed() {
+            consume_budget().await;
             return Ok(None);
         }
         let options = scope.reading().await?;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use larder_core::{Backend, Error, ErrorKind, Key, LeaseMode, Operation, Result};
-use tokio::task::coop::poll_proceed;
+use tokio::task::coop::{consume_budget, poll_proceed};
 use tracing::Instrument;
 
 use crate::flight::{Boarding, Flight, guarded};
@@ -158,6 +158,7 @@ async fn join_or_lead<T: Send + Sync + 'static>(
     let (shared, key) = (scope.shared, scope.key(name)?);
     scope.check_options(&options)?;
     if shared.is_bypassed() {
+        consume_budget().await;
         shared.counters.bypassed.increment();
         return load_alone(scope, loader).await;
     }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use larder_core::{Backend, Operation, Result};
+use tokio::task::coop::consume_budget;
 
 use crate::scope::Scope;
 
@@ -11,12 +12,14 @@ pub(crate) async fn get_raw(scope: Scope<'_>, name: &str) -> Result<Option<Bytes
         let key = scope.key(name)?;
         let counters = &scope.shared.counters;
         if scope.shared.is_bypassed() {
+            consume_budget().await;
             counters.bypassed.increment();
             return Ok(None);
         }
         let options = scope.reading().await?;
+        let found = scope.shared.store.get(&key, &options).await?;
         let now = scope.now();
-        let Some(entry) = scope.shared.store.get(&key, &options).await? else {
+        let Some(entry) = found else {
             counters.misses.increment();
             return Ok(None);
         };

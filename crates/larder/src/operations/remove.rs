@@ -90,7 +90,7 @@ pub(crate) async fn remove_keys(
     failed.map_or(Ok(existed), Err)
 }
 
-/// Detaches the flights of keys (R6).
+/// Detaches the flights of keys.
 pub(crate) fn detach_all(shared: &Shared, keys: &[Key<'_>]) {
     for key in keys {
         shared.detach(key);

@@ -69,7 +69,7 @@ async fn set(scope: Scope<'_>, name: &str, value: Value, options: &EntryOptions)
     let (shared, key) = (scope.shared, scope.key(name)?);
     let writing = scope.writing().await?;
     let entry = scope.entry(value, options, writing.view)?;
-    // Detached before and after (R6): a load that began before this write must not be joined by whoever
+    // Detached before and after: a load that began before this write must not be joined by whoever
     // comes after it.
     shared.detach(&key);
     let stored = if shared.is_bypassed() {

@@ -303,3 +303,22 @@ async fn a3_two_caches_on_one_store_load_once() {
         "the second cache waits for the first one's lease"
     );
 }
+
+#[tokio::test]
+async fn a3_a_pipeline_that_reads_a_key_leaves_its_load_alone() {
+    for stack in all().await {
+        let (space, origin) = (stack.cache.space::<u32>("n"), Origin::new());
+        let loading = {
+            let (space, origin) = (space.clone(), origin.clone());
+            tokio::spawn(async move { space.get_or_load("k", move || origin.loader()).await })
+        };
+        until(|| origin.calls() == 1).await;
+        let mut pipeline = stack.cache.pipeline();
+        pipeline.within(&space).get("k");
+        pipeline.within(&space).exists("k");
+        pipeline.execute().await.unwrap();
+        assert_eq!(stack.cache.loads_in_progress(), 1, "{}", stack.name);
+        origin.gate.add_permits(1);
+        loading.await.unwrap().unwrap();
+    }
+}

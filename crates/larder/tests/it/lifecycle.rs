@@ -355,6 +355,15 @@ async fn loops_over_other_operations_let_other_tasks_run_too() {
     over!("increment", |space| space.increment("c", 1).into_future());
     over!("get_raw", |space| space.get_raw("k"));
     over!("keys", |space| space.keys("*").collect());
+    let cache = stack.cache.clone();
+    over!("pipeline", |space| {
+        let mut pipeline = cache.pipeline();
+        let _ = &space;
+        pipeline.exists("k");
+        pipeline.execute()
+    });
     stack.cache.bypass(true);
+    over!("a bypassed exists", |space| space.exists("k"));
+    over!("a bypassed get_raw", |space| space.get_raw("k"));
     over!("a bypassed get", |space| space.get("k"));
 }

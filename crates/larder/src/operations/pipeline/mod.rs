@@ -14,6 +14,7 @@ use larder_core::{
 
 pub use self::replies::{Replies, Reply};
 use crate::codec::CacheValue;
+use crate::operations::remove::detach_all;
 use crate::scope::{EntryOptions, Scope};
 use crate::shared::Shared;
 use crate::space::Space;
@@ -277,10 +278,9 @@ impl Pipeline {
         }
         // The view's schema is that of each step; what an update counts as present is decided by it, so
         // steps of spaces with different versions go in a batch each.
+        detach_all(&shared, &writes);
         let performed = perform(&shared, &steps, generation, operations, &places).await;
-        for key in &writes {
-            shared.detach(key);
-        }
+        detach_all(&shared, &writes);
         for (index, reply) in performed {
             steps[index].count(&shared);
             replies[index] = Some(Scope::explain(reply, Operation::Batch, &steps[index].name));
@@ -307,12 +307,10 @@ async fn perform(
     let mut rest = operations.into_iter().zip(places).peekable();
     while let Some((operation, place)) = rest.next() {
         let view = steps[*place].view(generation);
-        shared.detach(operation.key());
         let (mut run, mut run_places) = (vec![operation], vec![*place]);
         while let Some((operation, place)) =
             rest.next_if(|(_, place)| steps[**place].view(generation) == view)
         {
-            shared.detach(operation.key());
             run.push(operation);
             run_places.push(*place);
         }
