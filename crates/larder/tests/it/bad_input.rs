@@ -390,7 +390,7 @@ async fn a_backend_without_an_ability_says_so() {
 
 /// The four methods that a backend must have, and nothing else.
 #[derive(Debug)]
-struct Minimal(larder_testkit::ReferenceBackend);
+pub(crate) struct Minimal(pub(crate) larder_testkit::ReferenceBackend);
 
 #[larder_core::async_trait]
 impl Backend for Minimal {

@@ -212,3 +212,31 @@ async fn c1_an_invalidation_by_pattern_reaches_loads_that_are_detached_or_anothe
         );
     }
 }
+
+#[tokio::test]
+async fn c1_a_store_without_leases_that_tells_of_nothing_keeps_no_late_fill_either() {
+    let clock = larder_testkit::ManualClock::new();
+    let reference = larder_testkit::ReferenceBackend::new(clock.shared());
+    let store = larder::Store::new(crate::bad_input::Minimal(reference));
+    let builder = Cache::builder("test").tier(store).clock(clock.shared());
+    let space = builder.build().await.unwrap().space::<u32>("n");
+    for set in [false, true] {
+        let (load, leave) = load_and_stop(&space).await;
+        if set {
+            space.set("k", 7u32).await.unwrap();
+        } else {
+            space.delete("k").await.unwrap();
+            assert_eq!(
+                load_one(&space).await,
+                1,
+                "a later caller joined the older load"
+            );
+            space.delete("k").await.unwrap();
+        }
+        leave.send(()).unwrap();
+        assert_eq!(*load.await.unwrap().unwrap(), 0);
+        let expected = set.then_some(7);
+        assert_eq!(space.get("k").await.unwrap().as_deref().copied(), expected);
+        space.delete("k").await.unwrap();
+    }
+}
