@@ -440,7 +440,7 @@ fn has_one_hash_tag(text: &str) -> bool {
     !tag.is_empty() && !braces(before) && !braces(tag) && !braces(after)
 }
 
-fn unescape(escaped: &str) -> Option<String> {
+pub(crate) fn unescape(escaped: &str) -> Option<String> {
     let mut text = String::with_capacity(escaped.len());
     let mut rest = escaped;
     while let Some((before, after)) = rest.split_once('%') {

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use crate::key::{escape, hash_bytes};
+use crate::key::{escape, hash_bytes, unescape};
 use crate::{Error, ErrorKind, Namespace, Result};
 
 /// A version: random, never reused, never zero. An entry that carries another one is invalid, for ever.
@@ -103,6 +103,20 @@ impl Marker {
         }
     }
 
+    /// The marker that a stored name stands for, if it is one of this namespace: the inverse of
+    /// [`Marker::stored_name`].
+    pub fn from_stored_name(namespace: &Namespace, stored: &str) -> Option<Self> {
+        let internal = stored
+            .strip_prefix(namespace.as_str())?
+            .strip_prefix(":~")?;
+        if internal == "g" {
+            return Some(Self::generation(namespace));
+        }
+        let tag = unescape(internal.strip_prefix("t:")?)?;
+        let marker = Self::tag(namespace, TagName::new(&tag).ok()?);
+        (marker.stored_name() == stored).then_some(marker)
+    }
+
     /// The namespace.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
@@ -156,6 +170,22 @@ mod tests {
             let stored = marker.stored_name();
             let text = stored.strip_prefix("app:").unwrap();
             assert_ne!(Key::new(&ns, "", text).unwrap().stored_name(), stored);
+        }
+    }
+
+    #[test]
+    fn s4_a_stored_name_leads_back_to_its_marker_and_nothing_else_does() {
+        let ns = Namespace::new("app").unwrap();
+        for tag in ["country:GB", "~g", "100%", "a}b", "{a}", "größe"] {
+            let marker = Marker::tag(&ns, TagName::new(tag).unwrap());
+            let back = Marker::from_stored_name(&ns, &marker.stored_name());
+            assert_eq!(back, Some(marker));
+        }
+        let generation = Marker::generation(&ns);
+        let back = Marker::from_stored_name(&ns, &generation.stored_name());
+        assert_eq!(back, Some(generation));
+        for other in ["app:g", "app:~", "app:~gg", "app:~t:", "app:~t:a%7Eb", "app:~l:{app:a}", "ap:~g", "app2:~g"] {
+            assert_eq!(Marker::from_stored_name(&ns, other), None, "{other}");
         }
     }
 

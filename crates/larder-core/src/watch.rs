@@ -1,6 +1,7 @@
 //! Changes as they happen, told to whoever watches.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use crate::{EntryId, Key, Marker};
@@ -12,6 +13,9 @@ pub enum Change<'a> {
     /// An entry was written, removed, or given other times; with the id of the entry that is there now,
     /// if the teller knows it, by which a writer recognises its own write.
     Key(Key<'a>, Option<EntryId>),
+    /// This process was granted the lease on a cold key: nothing is under it any more, and the store won't
+    /// say so again. What is kept of the key elsewhere must be forgotten; a load of it goes on.
+    Leased(Key<'a>),
     /// A marker has another version, or was lost.
     Marker(&'a Marker),
     /// Anything may have changed: changes were missed.
@@ -34,6 +38,7 @@ pub trait Observer: Send + Sync {
 #[derive(Default)]
 pub struct Changes {
     observers: RwLock<Arc<[Weak<dyn Observer>]>>,
+    link_is_down: AtomicBool,
 }
 
 impl Changes {
@@ -55,8 +60,19 @@ impl Changes {
         *observers = living.chain([observer]).collect();
     }
 
+    /// Whether changes are told at present: false between [`Change::LinkDown`] and the next
+    /// [`Change::LinkUp`]. Who subscribes asks after that, so that neither is missed.
+    pub fn is_linked(&self) -> bool {
+        !self.link_is_down.load(Ordering::Acquire)
+    }
+
     /// Tells every observer.
     pub fn publish(&self, change: &Change<'_>) {
+        match change {
+            Change::LinkDown => self.link_is_down.store(true, Ordering::Release),
+            Change::LinkUp => self.link_is_down.store(false, Ordering::Release),
+            _ => {}
+        }
         // A snapshot, so that an observer may subscribe another one.
         let observers = Arc::clone(
             &self
@@ -79,6 +95,7 @@ impl fmt::Debug for Changes {
             .len();
         f.debug_struct("Changes")
             .field("observers", &observers)
+            .field("linked", &self.is_linked())
             .finish()
     }
 }
@@ -96,6 +113,17 @@ mod tests {
         fn changed(&self, _: &Change<'_>) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    #[test]
+    fn the_link_is_up_until_it_is_told_to_be_down() {
+        let changes = Changes::new();
+        assert!(changes.is_linked());
+        changes.publish(&Change::LinkDown);
+        changes.publish(&Change::Everything);
+        assert!(!changes.is_linked());
+        changes.publish(&Change::LinkUp);
+        assert!(changes.is_linked());
     }
 
     #[test]

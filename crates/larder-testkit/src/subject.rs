@@ -71,6 +71,11 @@ impl Subject {
         }
     }
 
+    /// The namespace of the test, for a backend that was opened for one. Default: a random one.
+    pub fn within(self, namespace: Namespace) -> Self {
+        Self { namespace, ..self }
+    }
+
     /// Keeps something alive for as long as the test runs: a directory, a server.
     pub fn keeping(mut self, thing: impl Any + Send + Sync) -> Self {
         self.kept.push(Box::new(thing));
@@ -117,6 +122,11 @@ impl Subject {
 
     /// A namespace that nobody has used yet.
     pub fn unused_namespace(&self) -> Namespace {
+        random_namespace()
+    }
+
+    /// A namespace that nobody has used yet, before there is a subject.
+    pub fn new_namespace() -> Namespace {
         random_namespace()
     }
 
