@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `test.rs`, `check.rs`, `bench.rs`, `ci.rs` | the commands |
 //! | `features.rs`, `rules.rs`, `tidy.rs`, `deny.rs` | what `check` consists of, beside fmt, clippy and docs |
+//! | `redis.rs` | Redis for the tests, and a server to play with: the command `redis` |
 //! | `workspace.rs` | what `cargo metadata` and `cargo tree` tell |
 //! | `process.rs`, `report.rs` | running commands; what passed, what failed, what took how long |
 #![expect(
@@ -17,12 +18,14 @@ mod ci;
 mod deny;
 mod features;
 mod process;
+mod redis;
 mod report;
 mod rules;
 mod test;
 mod tidy;
 mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use self::report::Report;
@@ -34,6 +37,9 @@ cargo xtask <command>
   test             every test of the default members, doctests and examples included
   check [STEP…]    formatting, lints, docs, features, dependency rules, tidiness, licences; or the steps named
   bench <GROUP>    measures against the raw engines; a group is memory, load or all
+  redis up [--port N]
+                   starts a Redis server to play with, on a free port, and prints the line for one's shell
+  redis down       stops it
   ci               all that .ci/run runs: check, test, benchmarks compile; ends in a table of times";
 
 fn main() -> ExitCode {
@@ -51,6 +57,13 @@ fn main() -> ExitCode {
             report.finish()
         }
         ["bench", ..] => usage(&format!("the groups are {}", bench::GROUPS.join(", "))),
+        ["redis", "up"] => told(|target| redis::up(target, None)),
+        ["redis", "up", "--port", port] => match port.parse() {
+            Ok(port) => told(|target| redis::up(target, Some(port))),
+            Err(_) => usage(&format!("not a port: {port}")),
+        },
+        ["redis", "down"] => told(redis::down),
+        ["redis", ..] => usage("redis takes `up`, `up --port N` or `down`"),
         ["ci"] => reported(ci::steps),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
@@ -69,6 +82,21 @@ fn reported(steps: impl FnOnce(&Workspace, &mut Report)) -> ExitCode {
         Err(problem) => report.step("workspace", "cargo metadata", || Err(problem)),
     }
     report.finish()
+}
+
+/// Runs a command that has one line to say, and says it alone: a shell may read it.
+fn told(command: impl FnOnce(&Path) -> Result<String, String>) -> ExitCode {
+    let answer = Workspace::read().and_then(|workspace| command(&workspace.target));
+    match answer {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn usage(problem: &str) -> ExitCode {

@@ -1,7 +1,8 @@
 //! `cargo xtask test`: every test of the default members, with their doctests, their features that are
-//! off by default, and their examples. Needs a Rust toolchain and nothing else.
+//! off by default, and their examples. Needs a Rust toolchain and Redis, which it installs where it may.
 
 use crate::process;
+use crate::redis;
 use crate::report::Report;
 use crate::workspace::Workspace;
 
@@ -10,6 +11,7 @@ const QUICKSTART: &str = "quickstart";
 
 /// All the steps.
 pub(crate) fn steps(workspace: &Workspace, report: &mut Report) {
+    report.step("redis-server", "cargo xtask test", redis::ensure);
     step(report, "tests", &["test", "--no-fail-fast"]);
     let optional = with_optional_features(workspace);
     if !optional.is_empty() {

@@ -138,8 +138,9 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
     }
 
     /// Asks for the right to load keys. A lease ends when it is filled or released, when its time is
-    /// over, and when anything else writes or invalidates the key. A lease that was asked for under
-    /// another generation than the view's, before a `clear()`, stands in nobody's way.
+    /// over, and when anything else writes or invalidates the key; one on an entry that is there may end
+    /// with that entry. A lease that was asked for under another generation than the view's, before a
+    /// `clear()`, stands in nobody's way.
     ///
     /// Default: unsupported. Ability: [`Capability::lease`].
     async fn lease(&self, keys: &[Key<'_>], options: &LeaseOptions) -> Vec<Result<Lease>> {

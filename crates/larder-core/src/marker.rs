@@ -184,7 +184,16 @@ mod tests {
         let generation = Marker::generation(&ns);
         let back = Marker::from_stored_name(&ns, &generation.stored_name());
         assert_eq!(back, Some(generation));
-        for other in ["app:g", "app:~", "app:~gg", "app:~t:", "app:~t:a%7Eb", "app:~l:{app:a}", "ap:~g", "app2:~g"] {
+        for other in [
+            "app:g",
+            "app:~",
+            "app:~gg",
+            "app:~t:",
+            "app:~t:a%7Eb",
+            "app:~l:{app:a}",
+            "ap:~g",
+            "app2:~g",
+        ] {
             assert_eq!(Marker::from_stored_name(&ns, other), None, "{other}");
         }
     }

@@ -2,7 +2,8 @@
 
 use crate::{Key, Namespace};
 
-/// Limits for the keys under one prefix, apart from everything else in the store.
+/// Limits for the keys under one prefix, apart from everything else in the store. Of several tiers the
+/// nearest keeps them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegionLimits {

@@ -19,6 +19,9 @@ pub struct TierStats {
     pub bytes: Option<u64>,
     /// The limit on `bytes`, if there is one.
     pub max_bytes: Option<u64>,
+    /// Look-ups that found bytes which are no readable entry: damaged, foreign, of a later format. They
+    /// count as misses too.
+    pub unreadable: u64,
     /// Entries dropped for lack of room.
     pub evicted: u64,
     /// Entries dropped because their time was over.

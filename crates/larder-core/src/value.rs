@@ -108,6 +108,22 @@ impl ValueType {
         Local::<T>::TYPE
     }
 
+    /// No type at all, for operations that read and write no value of their caller's: they suit every store.
+    pub const fn none() -> &'static Self {
+        const NONE: &ValueType = &ValueType {
+            type_id: TypeId::of::<()>,
+            type_name: type_name::<()>,
+            size: 0,
+            codec: CodecId::RAW,
+            self_describing: true,
+            encode: Some(|_| Ok(Bytes::new())),
+            encoded_len: Some(|_| Ok(0)),
+            decode: None,
+            from_integer: None,
+        };
+        NONE
+    }
+
     /// The codec.
     pub const fn codec(&self) -> CodecId {
         self.codec

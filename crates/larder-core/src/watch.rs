@@ -95,7 +95,7 @@ impl fmt::Debug for Changes {
             .len();
         f.debug_struct("Changes")
             .field("observers", &observers)
-            .field("linked", &self.is_linked())
+            .field("link_is_down", &self.link_is_down)
             .finish()
     }
 }

@@ -158,7 +158,7 @@ impl Subject {
     pub async fn pass(&self, duration: Duration) {
         match &self.time {
             Time::Manual(clock) => clock.advance(duration),
-            Time::Real => tokio::time::sleep(duration + Self::PRECISION * 2).await,
+            Time::Real => tokio::time::sleep(duration + Self::LAG).await,
         }
     }
 
@@ -170,6 +170,9 @@ impl Subject {
 
     /// How exactly a backend must keep an entry's times.
     pub const PRECISION: Duration = Duration::from_millis(1);
+
+    /// How far a look-up's clock may be behind in real time ([`Clock::recent`]), and a little more.
+    pub const LAG: Duration = Duration::from_millis(13);
 
     /// Times that begin now.
     ///

@@ -15,7 +15,7 @@ use crate::Timestamp;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ClockShift(i64);
 
-const NANOS_PER_MILLI: i128 = 1_000_000;
+const NANOS_PER_MILLI: u64 = 1_000_000;
 
 impl ClockShift {
     /// Both clocks agree.
@@ -39,15 +39,14 @@ impl ClockShift {
     }
 
     /// The store's whole milliseconds at a point of ours. What lies before the store's epoch is at it.
-    pub(super) fn to_store_millis(self, local: Timestamp) -> u64 {
+    pub fn to_store_millis(self, local: Timestamp) -> u64 {
         let nanos = i128::from(local.as_nanos()) + i128::from(self.0);
-        let nanos = nanos.clamp(0, u64::MAX.into());
-        u64::try_from(nanos / NANOS_PER_MILLI).expect("clamped to the range")
+        u64::try_from(nanos.max(0)).unwrap_or(u64::MAX) / NANOS_PER_MILLI
     }
 
     /// Our point at the store's millisecond. A finite time stays finite, however late.
     pub(super) fn to_local(self, store_millis: u64) -> Timestamp {
-        let nanos = i128::from(store_millis) * NANOS_PER_MILLI - i128::from(self.0);
+        let nanos = i128::from(store_millis) * i128::from(NANOS_PER_MILLI) - i128::from(self.0);
         let nanos = nanos.clamp(0, i128::from(u64::MAX) - 1);
         Timestamp::from_nanos(u64::try_from(nanos).expect("clamped to the range"))
     }

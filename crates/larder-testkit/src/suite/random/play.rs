@@ -27,6 +27,8 @@ struct Leased {
     references: FillToken,
     /// What is loaded under it is of the generation in which the load began.
     generation: Version,
+    /// When the entry ends over which it was granted.
+    over: Option<Timestamp>,
 }
 
 type Outcome = std::result::Result<(), String>;
@@ -46,10 +48,11 @@ impl<'a> Play<'a> {
 
     /// Answers whether to go on: not if a border was so near that both answers were right.
     pub(super) async fn step(&mut self, step: &Step) -> std::result::Result<bool, String> {
+        self.release_ended().await?;
         let before = self.subject.now();
         let outcome = self.perform(step).await;
         if self.subject.is_real_time() && !matches!(step, Step::Pass) {
-            let margin = Subject::PRECISION * 2;
+            let margin = Subject::LAG;
             let near = |border: &&Timestamp| {
                 before <= border.saturating_add(margin)
                     && **border <= self.subject.now().saturating_add(margin)
@@ -214,7 +217,8 @@ impl<'a> Play<'a> {
                 token: subjects, ..
             },
             Lease::Granted {
-                token: references, ..
+                token: references,
+                seen,
             },
         ) = (answered, expected)
         {
@@ -222,7 +226,20 @@ impl<'a> Play<'a> {
                 subjects,
                 references,
                 generation: self.generation,
+                over: seen.map(|seen| seen.head().lifetime().expires_at),
             }));
+        }
+        Ok(())
+    }
+
+    /// Gives back the leases on entries that have expired: they may have ended with them or not.
+    async fn release_ended(&mut self) -> Outcome {
+        let now = self.subject.now();
+        for at in 0..self.tokens.len() {
+            let ended = |leased: &Leased| leased.over.is_some_and(|over| over <= now);
+            if self.tokens[at].as_ref().is_some_and(ended) {
+                self.release(at).await?;
+            }
         }
         Ok(())
     }
