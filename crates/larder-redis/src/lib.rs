@@ -1,1 +1,29 @@
-//! Entries in Redis.
+#![doc = include_str!("../README.md")]
+
+mod address;
+mod backend;
+mod batch;
+mod canary;
+mod check;
+mod config;
+mod credentials;
+mod driver;
+mod echoes;
+mod facts;
+mod finish;
+mod lease;
+mod link;
+mod marker;
+mod names;
+mod offset;
+mod read;
+mod script;
+mod shared;
+mod tls;
+mod update;
+mod write;
+
+pub use self::backend::Redis;
+pub use self::config::{RedisBuilder, Start};
+pub use self::credentials::{CredentialProvider, Credentials};
+pub use self::tls::Tls;

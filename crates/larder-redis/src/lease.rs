@@ -1,0 +1,528 @@
+//! Leases: a placeholder under the entry's own key where there is none, a key beside it where there is one.
+//! The rules P1–P8 are those of `docs/decisions/0013-leases.md`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder_core::wire::Unreadable;
+use larder_core::{
+    Change, Entry, EntryId, EntryKind, Error, ErrorKind, Fill, FillToken, Filled, Key, KeyBuf,
+    Lease, LeaseMode, LeaseOptions, Lifetime, Result, Timestamp, Version, WriteOptions,
+};
+
+use crate::driver::{Command, Fault, Reply, fixed, number};
+use crate::echoes::IDENTITY;
+use crate::finish::{AsyncOrphan, Forget, finish};
+use crate::names;
+use crate::script::{Call, Script};
+use crate::shared::{Keep, Primary, Shared};
+
+/// How often a claim is repeated because somebody else was faster in between.
+const ROUNDS: usize = 16;
+
+/// A lease that should have ended this long ago never will by itself: somebody has made it persistent (P7).
+const OVERDUE: Duration = Duration::from_secs(5);
+
+/// What a token remembers: what was under the key when its lease was granted.
+#[derive(Debug)]
+enum Seen {
+    /// Our placeholder.
+    Placeholder(Bytes),
+    /// An entry, or bytes that nobody can read; the lease is kept beside it.
+    Entry(Bytes),
+    /// Not ours: it is not to be replaced.
+    Foreign,
+}
+
+/// What one question for a lease came to.
+enum Asked {
+    Answer(Lease),
+    /// There is something to be replaced.
+    Refresh {
+        seen: Bytes,
+        entry: Option<Entry>,
+        foreign: bool,
+    },
+    /// A placeholder that stands in nobody's way.
+    Takeover(Bytes),
+}
+
+/// Gives back leases that were granted to a caller who has gone.
+struct GiveBack(Arc<Shared>);
+
+impl AsyncOrphan<Vec<Result<Lease>>> for GiveBack {
+    async fn take(self, leases: Vec<Result<Lease>>) {
+        let tokens = leases.into_iter().filter_map(|lease| match lease {
+            Ok(Lease::Granted { token, .. }) => Some(token),
+            _ => None,
+        });
+        let tokens: Vec<_> = tokens.collect();
+        if !tokens.is_empty() {
+            // A lease that can't be given back ends by its time.
+            let _ = self.0.release(&tokens).await;
+        }
+    }
+}
+
+impl Shared {
+    /// Asks for leases.
+    pub(crate) async fn lease(
+        self: &Arc<Self>,
+        keys: &[Key<'_>],
+        options: &LeaseOptions,
+    ) -> Vec<Result<Lease>> {
+        let count = keys.len();
+        let keys: Vec<KeyBuf> = keys.iter().map(Key::to_buf).collect();
+        let within = options
+            .deadline
+            .map(|_| self.budget(options.deadline, self.settings.write_timeout));
+        let (shared, options) = (Arc::clone(self), options.clone());
+        let asking = async move { Ok(shared.ask_leases(&keys, &options).await) };
+        match finish(asking, within, GiveBack(Arc::clone(self))).await {
+            Ok(leases) => leases,
+            Err(error) => all(count, &error),
+        }
+    }
+
+    async fn ask_leases(&self, keys: &[KeyBuf], options: &LeaseOptions) -> Vec<Result<Lease>> {
+        let claims = async {
+            let permit = self.permit(self.settings.write_timeout).await?;
+            let primary = self.primary()?;
+            let mut asked = self.claim(&primary, keys, options).await?;
+            for (key, asked) in keys.iter().zip(&mut asked) {
+                self.settle(&primary, key, asked, options).await;
+            }
+            drop(permit);
+            Ok::<_, Error>(asked)
+        };
+        match claims.await {
+            Ok(asked) => asked
+                .into_iter()
+                .map(|asked| match asked {
+                    Ok(Asked::Answer(lease)) => Ok(lease),
+                    Ok(_) => Err(Error::new(
+                        ErrorKind::Unavailable,
+                        "redis: no lease, because the key changes all the time",
+                    )),
+                    Err(error) => Err(error),
+                })
+                .collect(),
+            Err(error) => all(keys.len(), &error),
+        }
+    }
+
+    /// P1: one command each, which grants the lease of a cold key or tells what is there.
+    async fn claim(
+        &self,
+        primary: &Primary,
+        keys: &[KeyBuf],
+        options: &LeaseOptions,
+    ) -> Result<Vec<Result<Asked>>> {
+        let mut placeholders = Vec::with_capacity(keys.len());
+        let mut commands = Vec::with_capacity(keys.len());
+        for key in keys {
+            let (token, placeholder) = self.placeholder(key, options)?;
+            let keep = self.keep(lasting(self.clock.now(), options.until));
+            let name = Bytes::from(key.as_key().stored_name());
+            let mut arguments = vec![name, placeholder.clone(), fixed("NX"), fixed("GET")];
+            match keep {
+                Keep::Millis(millis) => arguments.extend([fixed("PX"), number(millis)]),
+                Keep::Forever => {}
+                Keep::Gone => arguments.extend([fixed("PX"), number(1)]),
+            }
+            placeholders.push((token, placeholder));
+            commands.push(Command::new("SET", arguments));
+        }
+        let replies = match self.write_all(primary, commands).await {
+            Ok(replies) => replies,
+            Err(fault) => {
+                // H3: granted, perhaps; what memory holds may be old.
+                for key in keys {
+                    self.leased(key);
+                }
+                return Err(fault.into());
+            }
+        };
+        let asked = keys.iter().zip(placeholders).zip(replies);
+        Ok(asked
+            .map(|((key, (token, placeholder)), reply)| match reply {
+                Ok(Reply::Nil) => {
+                    // P2: a grant is a write of our own, and this is the handler of its reply.
+                    self.leased(key);
+                    Ok(Asked::Answer(granted(
+                        key,
+                        token,
+                        Seen::Placeholder(identity(&placeholder)),
+                        None,
+                    )))
+                }
+                Ok(reply) => Ok(self.met(key, reply.into_bytes()?.as_ref(), options)),
+                Err(fault) if fault.is_wrong_type() => {
+                    Ok(Asked::Answer(granted(key, token, Seen::Foreign, None)))
+                }
+                Err(fault) => Err(fault.into()),
+            })
+            .collect())
+    }
+
+    /// Judges what a claim met under its key.
+    fn met(&self, key: &KeyBuf, stored: Option<&Bytes>, options: &LeaseOptions) -> Asked {
+        let Some(stored) = stored else {
+            return Asked::Takeover(Bytes::new());
+        };
+        let now = self.clock.now();
+        let entry = match self.read_entry(&key.as_key(), stored) {
+            Ok(entry) => entry,
+            Err(unreadable) => {
+                return Asked::Refresh {
+                    seen: identity(stored),
+                    entry: None,
+                    foreign: !Unreadable::is_replaceable(unreadable),
+                };
+            }
+        };
+        let (head, life) = (entry.head(), entry.head().lifetime());
+        if head.kind() == EntryKind::Placeholder {
+            // From before a clear, or never ending (P7): in nobody's way.
+            let overdue = life.expires_at.saturating_add(OVERDUE) <= now;
+            return if head.generation() == options.view.generation && !overdue {
+                Asked::Answer(Lease::Held {
+                    until: life.expires_at,
+                })
+            } else {
+                Asked::Takeover(identity(stored))
+            };
+        }
+        if options.mode == LeaseMode::Load && head.is_current(options.view, now) {
+            return Asked::Answer(Lease::Present(entry));
+        }
+        Asked::Refresh {
+            seen: identity(stored),
+            entry: Some(entry).filter(|entry| !entry.head().lifetime().is_expired(now)),
+            foreign: false,
+        }
+    }
+
+    /// Goes on until there is an answer, or the key has changed too often.
+    async fn settle(
+        &self,
+        primary: &Primary,
+        key: &KeyBuf,
+        asked: &mut Result<Asked>,
+        options: &LeaseOptions,
+    ) {
+        for _ in 0..ROUNDS {
+            let next = match asked {
+                Ok(Asked::Answer(_)) | Err(_) => return,
+                Ok(Asked::Refresh {
+                    seen,
+                    entry,
+                    foreign,
+                }) => {
+                    let (seen, entry, foreign) = (seen.clone(), entry.take(), *foreign);
+                    self.refresh(primary, key, seen, entry, foreign, options)
+                        .await
+                }
+                Ok(Asked::Takeover(seen)) => {
+                    self.take_over(primary, key, seen.clone(), options).await
+                }
+            };
+            *asked = match next {
+                Ok(Some(lease)) => Ok(Asked::Answer(lease)),
+                // P3: never on with what is no longer there; back to the claim.
+                Ok(None) => match self
+                    .claim(primary, std::slice::from_ref(key), options)
+                    .await
+                {
+                    Ok(mut asked) => asked.pop().unwrap_or(Ok(Asked::Takeover(Bytes::new()))),
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    /// P3: the lease beside an entry. `None` if the entry has changed meanwhile.
+    async fn refresh(
+        &self,
+        primary: &Primary,
+        key: &KeyBuf,
+        seen: Bytes,
+        entry: Option<Entry>,
+        foreign: bool,
+        options: &LeaseOptions,
+    ) -> Result<Option<Lease>> {
+        let token = EntryId::random();
+        let now = self.clock.now();
+        let millis = match self.keep(lasting(now, options.until)) {
+            Keep::Millis(millis) => millis,
+            Keep::Gone => 1,
+            // No lease is for ever.
+            Keep::Forever => 24 * 60 * 60 * 1_000,
+        };
+        let until = self.offset.shift().to_store_millis(options.until);
+        let mut call = beside(Script::Refresh, key);
+        call.arguments = vec![
+            seen.clone(),
+            word(token.as_u64()),
+            word(options.view.generation.map_or(0, Version::as_u64)),
+            word(until),
+            number(millis),
+        ];
+        match self.run(primary, &call).await? {
+            Reply::Integer(1) => {
+                let seen = if foreign {
+                    Seen::Foreign
+                } else {
+                    Seen::Entry(seen)
+                };
+                Ok(Some(granted(key, token, seen, entry)))
+            }
+            Reply::Integer(_) => Ok(None),
+            Reply::Bytes(held) if held.len() >= 24 => {
+                let mut until = [0; 8];
+                until.copy_from_slice(&held[16..24]);
+                let until = local(self, u64::from_be_bytes(until));
+                if until.saturating_add(OVERDUE) <= now {
+                    // P7, for the lease beside an entry.
+                    let mut call = beside(Script::Release, key);
+                    call.arguments = vec![held.slice(..8)];
+                    self.run(primary, &call).await?;
+                    return Ok(None);
+                }
+                Ok(Some(Lease::Held { until }))
+            }
+            other => Err(Error::from(other.out_of_place())),
+        }
+    }
+
+    /// Takes the place of a placeholder that stands in nobody's way. `None` if it has gone meanwhile.
+    async fn take_over(
+        &self,
+        primary: &Primary,
+        key: &KeyBuf,
+        seen: Bytes,
+        options: &LeaseOptions,
+    ) -> Result<Option<Lease>> {
+        if seen.is_empty() {
+            return Ok(None);
+        }
+        let (token, placeholder) = self.placeholder(key, options)?;
+        let keep = self.keep(lasting(self.clock.now(), options.until));
+        let call = Call {
+            script: Script::Fill,
+            keys: vec![key.as_key().stored_name().into()],
+            arguments: vec![seen, placeholder.clone(), keep.argument(), Bytes::new()],
+        };
+        let reply = self.run(primary, &call).await;
+        self.leased(key);
+        Ok((reply? == Reply::Integer(1))
+            .then(|| granted(key, token, Seen::Placeholder(identity(&placeholder)), None)))
+    }
+
+    /// P5: a new token for each claim.
+    fn placeholder(&self, key: &KeyBuf, options: &LeaseOptions) -> Result<(EntryId, Bytes)> {
+        let token = EntryId::random();
+        let life = lasting(self.clock.now(), options.until);
+        let placeholder = Entry::placeholder(token, life).with_generation(options.view.generation);
+        Ok((token, self.encode(&key.as_key(), &placeholder)?))
+    }
+
+    /// Whoever keeps something of the key must forget it; the load goes on.
+    fn leased(&self, key: &KeyBuf) {
+        self.changes.publish(&Change::Leased(key.as_key()));
+    }
+
+    /// Stores what was loaded (P4).
+    pub(crate) async fn fill(
+        self: &Arc<Self>,
+        fills: Vec<Fill>,
+        options: &WriteOptions,
+    ) -> Vec<Result<Filled>> {
+        let count = fills.len();
+        let within = options
+            .deadline
+            .map(|_| self.budget(options.deadline, self.settings.write_timeout));
+        let shared = Arc::clone(self);
+        let filling = async move { shared.fill_all(fills).await };
+        match finish(filling, within, Forget).await {
+            Ok(filled) => filled,
+            Err(error) => vec![Err(error); count],
+        }
+    }
+
+    async fn fill_all(&self, fills: Vec<Fill>) -> Result<Vec<Result<Filled>>> {
+        let _permit = self.permit(self.settings.write_timeout).await?;
+        let primary = self.primary()?;
+        let mut filled: Vec<Result<Filled>> = Vec::with_capacity(fills.len());
+        let mut sent = Vec::new();
+        let mut calls = Vec::new();
+        for (at, Fill { token, entry }) in fills.into_iter().enumerate() {
+            match self.fill_call(&token, &entry) {
+                Ok(Some((call, bytes))) => {
+                    let key = token.key().to_buf();
+                    let stored = key.as_key().stored_name();
+                    self.echoes.expect(&stored, &bytes);
+                    sent.push((at, key, stored, bytes, entry.id()));
+                    calls.push(call);
+                    // Until the reply says otherwise.
+                    filled.push(Ok(Filled::Refused));
+                }
+                Ok(None) => {
+                    filled.push(Ok(Filled::Refused));
+                    let _ = self.release_with(&primary, &[token]).await;
+                }
+                Err(error) => {
+                    filled.push(Err(error));
+                    let _ = self.release_with(&primary, &[token]).await;
+                }
+            }
+        }
+        let replies = match self.run_all(&primary, &calls).await {
+            Ok(replies) => replies,
+            Err(fault) => {
+                for (_, key, ..) in &sent {
+                    self.tell(key, None);
+                }
+                return Err(fault.into());
+            }
+        };
+        for ((at, key, stored, bytes, id), reply) in sent.into_iter().zip(replies) {
+            filled[at] = match reply {
+                Ok(Reply::Integer(1)) => {
+                    self.tell(&key, Some(id));
+                    Ok(Filled::Stored)
+                }
+                Ok(_) => {
+                    self.echoes.give_up(&stored, &bytes);
+                    Ok(Filled::Refused)
+                }
+                Err(fault) => {
+                    self.tell(&key, None);
+                    Err(fault.into())
+                }
+            };
+        }
+        Ok(filled)
+    }
+
+    /// The script of a fill with the entry's bytes; `None` if it must not be tried.
+    fn fill_call(&self, token: &FillToken, entry: &Entry) -> Result<Option<(Call, Bytes)>> {
+        let key = token.key();
+        let Some(seen) = token
+            .extension()
+            .and_then(|it| it.downcast_ref::<Remembered>())
+        else {
+            return Ok(None);
+        };
+        let newer = seen.entry.as_ref().is_some_and(|(generation, schema)| {
+            *generation == entry.head().generation() && *schema > entry.head().schema()
+        });
+        let (identity, lease) = match &seen.seen {
+            Seen::Foreign => return Ok(None),
+            _ if newer => return Ok(None),
+            Seen::Placeholder(identity) => (identity, None),
+            Seen::Entry(identity) => (identity, Some(names::lease(&key, &key.stored_name()))),
+        };
+        let bytes = self.encode(&key, entry)?;
+        let keep = self.keep(entry.head().lifetime());
+        let call = Call {
+            script: Script::Fill,
+            keys: std::iter::once(Bytes::from(key.stored_name()))
+                .chain(lease)
+                .collect(),
+            arguments: vec![
+                identity.clone(),
+                bytes.clone(),
+                keep.argument(),
+                word(token.seen().as_u64()),
+            ],
+        };
+        Ok(Some((call, bytes)))
+    }
+
+    /// Gives leases back (P6).
+    pub(crate) async fn release(&self, tokens: &[FillToken]) -> Result<()> {
+        let _permit = self.permit(self.settings.write_timeout).await?;
+        let primary = self.primary()?;
+        self.release_with(&primary, tokens).await
+    }
+
+    async fn release_with(&self, primary: &Primary, tokens: &[FillToken]) -> Result<()> {
+        let calls: Vec<Call> = tokens
+            .iter()
+            .map(|token| {
+                let mut call = beside(Script::Release, &token.key().to_buf());
+                call.arguments = vec![word(token.seen().as_u64())];
+                call
+            })
+            .collect();
+        let replies: std::result::Result<Vec<_>, Fault> =
+            self.run_all(primary, &calls).await?.into_iter().collect();
+        replies.map(drop).map_err(Error::from)
+    }
+}
+
+/// What a token remembers of the moment when its lease was granted.
+#[derive(Debug)]
+struct Remembered {
+    seen: Seen,
+    /// Generation and schema of the entry that was there.
+    entry: Option<(Option<Version>, u32)>,
+}
+
+fn granted(key: &KeyBuf, token: EntryId, seen: Seen, entry: Option<Entry>) -> Lease {
+    let remembered = Remembered {
+        seen,
+        entry: entry
+            .as_ref()
+            .map(|entry| (entry.head().generation(), entry.head().schema())),
+    };
+    Lease::Granted {
+        token: FillToken::granted(&key.as_key(), token).with_extension(Arc::new(remembered)),
+        seen: entry,
+    }
+}
+
+/// The same error for all.
+fn all(count: usize, error: &Error) -> Vec<Result<Lease>> {
+    std::iter::repeat_with(|| Err(error.clone()))
+        .take(count)
+        .collect()
+}
+
+/// A script that looks at an entry and at the lease beside it.
+fn beside(script: Script, key: &KeyBuf) -> Call {
+    let stored = key.as_key().stored_name();
+    let lease = names::lease(&key.as_key(), &stored);
+    Call {
+        script,
+        keys: vec![stored.into(), lease],
+        arguments: Vec::new(),
+    }
+}
+
+/// What tells a stored entry from every other: its beginning, up to and with its times.
+fn identity(stored: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(&stored[..IDENTITY.min(stored.len())])
+}
+
+fn word(number: u64) -> Bytes {
+    Bytes::copy_from_slice(&number.to_be_bytes())
+}
+
+fn lasting(now: Timestamp, until: Timestamp) -> Lifetime {
+    Lifetime {
+        created: now,
+        fresh_until: until,
+        expires_at: until,
+    }
+}
+
+/// Our point at a millisecond of the server's clock.
+fn local(shared: &Shared, millis: u64) -> Timestamp {
+    let nanos = i128::from(millis) * 1_000_000 - i128::from(shared.offset.shift().as_nanos());
+    let nanos = nanos.clamp(0, i128::from(u64::MAX) - 1);
+    Timestamp::from_nanos(u64::try_from(nanos).unwrap_or_default())
+}

@@ -1,0 +1,377 @@
+//! The life of the connections: made, kept an eye on, and made anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use larder_core::{Change, Error, Marker, Result};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::credentials::Credentials;
+use crate::driver::{self, Command, Connection, Fault, Push, Pushes, fixed};
+use crate::echoes::IDENTITY;
+use crate::facts::Facts;
+use crate::names::{self, Named};
+use crate::offset::server_time;
+use crate::script::Scripts;
+use crate::shared::{Primary, Shared};
+
+/// How long to wait before the next try to connect: first, and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// The connection that carried the writes last: what is left of it must be ended before the next is trusted,
+/// or what it still holds would land later.
+#[derive(Debug)]
+struct Former {
+    run: String,
+    id: i64,
+}
+
+/// The connection of the writes as it comes up.
+pub(crate) struct Link {
+    primary: Arc<Primary>,
+    pushes: Pushes,
+    run: String,
+}
+
+/// Makes the connection that carries the writes and tells of changes.
+async fn connect(shared: &Shared, former: Option<&Former>) -> Result<Link> {
+    let settings = &shared.settings;
+    let dialled = tokio::time::timeout(settings.dial_timeout, settings.credentials.fetch());
+    let credentials = dialled
+        .await
+        .map_err(|_elapsed| Error::from(Fault::Lost("no credentials in time".into())))??;
+    let connecting = async {
+        let connection = driver::open(settings, &credentials).await?;
+        let facts = Facts::ask(&connection, settings.dial_timeout).await?;
+        facts.check()?;
+        // U52: the server may still hold a write of the former connection that nobody waits for any more. Its
+        // number means something only to the server that gave it.
+        if let Some(former) = former.filter(|former| former.run == facts.run()) {
+            let id = driver::number(former.id);
+            let kill = Command::new("CLIENT", [fixed("KILL"), fixed("ID"), id]);
+            connection.call(kill, settings.dial_timeout).await?;
+        }
+        // Subscribed to before it begins, so that none is missed (F9: anew with each connection).
+        let pushes = connection.pushes();
+        let tracking = [
+            fixed("TRACKING"),
+            fixed("ON"),
+            fixed("BCAST"),
+            fixed("NOLOOP"),
+            fixed("PREFIX"),
+            names::prefix(&shared.namespace),
+        ];
+        connection
+            .call(Command::new("CLIENT", tracking), settings.dial_timeout)
+            .await?;
+        let scripts = Scripts::load(&connection, settings.dial_timeout).await?;
+        let generation = beat(shared, &connection, settings.dial_timeout).await?;
+        shared.canary.expect(generation);
+        Ok::<_, Error>(Link {
+            primary: Arc::new(Primary {
+                connection,
+                scripts,
+            }),
+            pushes,
+            run: facts.run().to_owned(),
+        })
+    };
+    connecting.await.map_err(|error| explained(shared, &error))
+}
+
+/// The error with the server's name.
+fn explained(shared: &Shared, error: &Error) -> Error {
+    let message = format!("{} (redis at {})", error.message(), shared.settings.address);
+    Error::new(error.kind(), message).with_status(error.status())
+}
+
+/// One beat of the heart: reads the server's clock and the namespace's generation, over the connection that
+/// tells of changes. Answers the generation as it is stored.
+async fn beat(
+    shared: &Shared,
+    connection: &Connection,
+    timeout: Duration,
+) -> std::result::Result<Option<Bytes>, Fault> {
+    let marker = Marker::generation(&shared.namespace).stored_name();
+    let commands = vec![
+        Command::fixed("TIME", &[]),
+        Command::new("GET", [Bytes::from(marker)]),
+    ];
+    let asked = shared.clock.now();
+    let replies = connection.pipeline(commands, timeout).await?;
+    let answered = shared.clock.now();
+    let [time, generation] = <[_; 2]>::try_from(replies)
+        .map_err(|_other_length| Fault::Lost("an incomplete answer".into()))?;
+    if let [Ok(seconds), Ok(micros)] = &time?.into_list()?[..]
+        && let (Some(seconds), Some(micros)) =
+            (seconds.clone().into_bytes()?, micros.clone().into_bytes()?)
+        && let Some(server) = server_time(&seconds, &micros)
+    {
+        shared.offset.look(asked, server, answered);
+    }
+    generation?.into_bytes()
+}
+
+impl Link {
+    /// Opens the first connection.
+    pub(crate) async fn first(shared: &Shared) -> Result<Self> {
+        connect(shared, None).await
+    }
+
+    /// From now on operations use it, and what it tells is believed.
+    pub(crate) fn up(&self, shared: &Shared) {
+        shared.echoes.clear();
+        shared.troubled(None);
+        shared.set_primary(Some(Arc::clone(&self.primary)));
+        shared.changes.publish(&Change::LinkUp);
+        tracing::info!(
+            cache = shared.namespace.as_str(),
+            address = %shared.settings.address,
+            "redis: connected"
+        );
+    }
+
+    /// Serves it until it ends; answers why.
+    async fn serve(&mut self, shared: &Arc<Shared>) -> Fault {
+        let settings = &shared.settings;
+        let connection = Arc::clone(&self.primary.connection);
+        let mut ticks =
+            tokio::time::interval_at(Instant::now() + settings.heartbeat, settings.heartbeat);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beating = JoinSet::new();
+        let mut checks = JoinSet::new();
+        loop {
+            tokio::select! {
+                push = self.pushes.next() => match push {
+                    Push::Names(names) => Self::heard(shared, names, &mut checks),
+                    Push::Missed => {
+                        tracing::warn!(cache = shared.namespace.as_str(), "redis: changes were missed");
+                        shared.changes.publish(&Change::Everything);
+                    }
+                    Push::Ended => return Fault::Lost("the connection ended".into()),
+                },
+                () = connection.ended() => return Fault::Lost("the connection ended".into()),
+                // In a task of its own, so that pushes are handled while it waits for its answer.
+                _ = ticks.tick(), if beating.is_empty() => {
+                    let (shared, connection) = (Arc::clone(shared), Arc::clone(&connection));
+                    beating.spawn(async move {
+                        beat(&shared, &connection, shared.settings.heartbeat).await
+                    });
+                }
+                Some(beaten) = beating.join_next() => match beaten {
+                    Ok(Ok(generation)) => if shared.canary.is_lost(generation) {
+                        tracing::warn!(
+                            cache = shared.namespace.as_str(),
+                            "redis: another generation than before, and nobody told of it: a FLUSHALL?"
+                        );
+                        shared.changes.publish(&Change::Everything);
+                    },
+                    Ok(Err(Fault::Timeout)) => return Fault::Lost("no answer to a heartbeat".into()),
+                    Ok(Err(fault)) if fault.is_uncertain() => return fault,
+                    // Loading, busy: the connection stands.
+                    Ok(Err(_)) => {}
+                    Err(_) => return Fault::Lost("the heartbeat stopped".into()),
+                },
+                Some(_) = checks.join_next() => {}
+            }
+        }
+    }
+
+    /// Names that the server says have changed.
+    fn heard(shared: &Arc<Shared>, names: Vec<String>, checks: &mut JoinSet<()>) {
+        let mut echoes = Vec::new();
+        for name in names {
+            match names::named(&shared.namespace, &name) {
+                Named::Entry(key) => match shared.echoes.heard(&name) {
+                    Some(identity) => echoes.push((key, name, identity)),
+                    None => shared.tell(&key, None),
+                },
+                Named::Marker(marker) => {
+                    if marker.tag_name().is_none() {
+                        shared.canary.told();
+                    }
+                    shared.changes.publish(&Change::Marker(&marker));
+                }
+                Named::Other => {}
+            }
+        }
+        if !echoes.is_empty() {
+            checks.spawn(check(Arc::clone(shared), echoes));
+        }
+    }
+}
+
+/// Reads what stands under keys whose pushes may be echoes of our own scripts. What isn't byte for byte what the
+/// script wrote is news (U11, U12), and so is what can't be read.
+async fn check(shared: Arc<Shared>, echoes: Vec<(larder_core::KeyBuf, String, Bytes)>) {
+    let last = driver::number(IDENTITY - 1);
+    let heads = echoes
+        .iter()
+        .map(|(_, name, _)| {
+            let name = Bytes::from(name.clone());
+            Command::new("GETRANGE", [name, fixed("0"), last.clone()])
+        })
+        .collect();
+    let replies = shared.ask_all(None, heads).await.unwrap_or_default();
+    let mut replies = replies.into_iter();
+    for (key, _, identity) in echoes {
+        let stands = match replies.next() {
+            Some(Ok(reply)) => reply.into_bytes() == Ok(Some(identity)),
+            _ => false,
+        };
+        if !stands {
+            shared.tell(&key, None);
+        }
+    }
+}
+
+/// Keeps the connection of the writes: serves it, and makes another when it ends. The first, if there is one,
+/// is up already.
+pub(crate) async fn keep_primary(shared: Arc<Shared>, first: Option<Link>) {
+    let mut link = first;
+    let mut former: Option<Former> = None;
+    let mut pause = BACKOFF.0;
+    loop {
+        if let Some(mut link) = link.take() {
+            pause = BACKOFF.0;
+            let connection = Arc::clone(&link.primary.connection);
+            let fault = Serving {
+                shared: &shared,
+                connection: &connection,
+            };
+            let why = link.serve(&shared).await;
+            drop(fault);
+            tracing::warn!(
+                cache = shared.namespace.as_str(),
+                address = %shared.settings.address,
+                why = %Error::from(why).message(),
+                "redis: the connection is lost"
+            );
+            former = Some(Former {
+                run: std::mem::take(&mut link.run),
+                id: connection.id(),
+            });
+        }
+        match connect(&shared, former.as_ref()).await {
+            Ok(next) => {
+                next.up(&shared);
+                link = Some(next);
+            }
+            Err(error) => {
+                tracing::debug!(cache = shared.namespace.as_str(), %error, "redis: no connection");
+                shared.troubled(Some(error));
+                pause = backoff(pause).await;
+            }
+        }
+    }
+}
+
+/// A connection being served. However that ends, it is over then and said to be.
+struct Serving<'a> {
+    shared: &'a Shared,
+    connection: &'a Connection,
+}
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.connection.close();
+        self.shared.set_primary(None);
+        self.shared.changes.publish(&Change::LinkDown);
+    }
+}
+
+/// Makes the connections for reads, as far as they can be had at the first try.
+pub(crate) async fn open_readers(shared: &Arc<Shared>) {
+    let mut opening = JoinSet::new();
+    for lane in 0..shared.lanes() {
+        let shared = Arc::clone(shared);
+        opening.spawn(async move {
+            if let Ok(reader) = open_reader(&shared).await {
+                shared.set_reader(lane, Some(reader));
+            }
+        });
+    }
+    while opening.join_next().await.is_some() {}
+}
+
+async fn open_reader(shared: &Shared) -> Result<Arc<Connection>> {
+    let settings = &shared.settings;
+    let fetched = tokio::time::timeout(settings.dial_timeout, settings.credentials.fetch());
+    let credentials = fetched
+        .await
+        .map_err(|_elapsed| Error::from(Fault::Lost("no credentials in time".into())))??;
+    Ok(driver::open(settings, &credentials).await?)
+}
+
+/// Keeps one of the connections for reads.
+pub(crate) async fn keep_reader(shared: Arc<Shared>, lane: usize) {
+    let mut pause = BACKOFF.0;
+    loop {
+        if let Some(reader) = shared.lane(lane) {
+            pause = BACKOFF.0;
+            watch_over(&shared, &reader).await;
+            shared.set_reader(lane, None);
+        }
+        match open_reader(&shared).await {
+            Ok(reader) => shared.set_reader(lane, Some(reader)),
+            Err(_) => pause = backoff(pause).await,
+        }
+    }
+}
+
+/// Returns when a connection for reads has ended. Where reads are left without an answer it is asked for a sign
+/// of life: all of them may be in more of a hurry than a dead connection can be told from a slow one by.
+async fn watch_over(shared: &Shared, reader: &Connection) {
+    let heartbeat = shared.settings.heartbeat;
+    loop {
+        tokio::select! {
+            () = reader.ended() => return,
+            () = tokio::time::sleep(heartbeat) => {}
+        }
+        if reader.is_doubtful() {
+            let ping = Command::fixed("PING", &[]);
+            if reader.call(ping, heartbeat).await == Err(Fault::Timeout) {
+                reader.close();
+            }
+        }
+    }
+}
+
+/// Waits, between half of the pause and all of it, and answers the next.
+async fn backoff(pause: Duration) -> Duration {
+    tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+    (pause * 2).min(BACKOFF.1)
+}
+
+/// Authenticates every standing connection again, as often as the provider of the credentials asks for.
+pub(crate) async fn refresh_credentials(shared: Arc<Shared>, every: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        match shared.settings.credentials.fetch().await {
+            Ok(credentials) => authenticate(&shared, &credentials).await,
+            Err(error) => {
+                tracing::warn!(cache = shared.namespace.as_str(), %error, "redis: no new credentials");
+            }
+        }
+    }
+}
+
+async fn authenticate(shared: &Shared, credentials: &Credentials) {
+    let (username, password) = credentials.exposed();
+    let Some(password) = password else { return };
+    let arguments: Vec<Bytes> = username
+        .into_iter()
+        .chain([password])
+        .map(Bytes::from)
+        .collect();
+    for connection in shared.standing() {
+        let auth = Command::new("AUTH", arguments.clone());
+        let answer = connection.call(auth, shared.settings.dial_timeout).await;
+        if let Err(fault) = answer {
+            let error = Error::from(fault);
+            tracing::warn!(cache = shared.namespace.as_str(), %error, "redis: new credentials are refused");
+        }
+    }
+}
