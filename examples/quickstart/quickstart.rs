@@ -1,6 +1,6 @@
 //! larder in one file: airports in an SQLite file, read through a cache, and what that is worth.
 //!
-//! `cargo run --example quickstart`
+//! `cargo run --example quickstart`; with `REDIS_URL` set, memory stands in front of that server.
 #![expect(clippy::print_stdout, reason = "an example has something to show")]
 
 mod airport;
@@ -13,7 +13,7 @@ mod zipf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::{Cache, MIB, Memory, Space};
+use larder::{Cache, MIB, Memory, Redis, Space};
 
 use crate::airport::Airport;
 use crate::origin::Origin;
@@ -26,13 +26,16 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 async fn main() -> Result<()> {
     let origin = Origin::create()?; // every airport with an IATA code, in SQLite
 
-    let cache = Cache::builder("quickstart")
+    let mut builder = Cache::builder("quickstart")
         .tier(Memory::builder().max_bytes(4 * MIB)) // room for two thirds of them
         .ttl(Duration::from_secs(300))
         .jitter(0.1) // what was stored together doesn't expire together
-        .stale_for(Duration::from_secs(3600)) // what has expired stands in while the origin fails
-        .build()
-        .await?;
+        .stale_for(Duration::from_secs(3600)); // what has expired stands in while the origin fails
+    if let Ok(url) = std::env::var("REDIS_URL") {
+        builder = builder.tier(Redis::builder(url)); // behind memory, for every process that uses it
+    }
+    let cache = builder.build().await?;
+    cache.clear().await?; // one step, however much an earlier run has left
     let airports = cache.space::<Airport>("airport").version(1);
 
     let db = origin.clone();

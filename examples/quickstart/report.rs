@@ -88,6 +88,7 @@ pub(crate) fn chart(without: &Run, with: &Run) -> String {
 
 /// The cache's own numbers.
 pub(crate) fn summary(stats: &CacheStats) -> String {
+    let in_memory = stats.tiers.first().and_then(|memory| memory.entries);
     let evicted: u64 = stats.tiers.iter().map(|tier| tier.evicted).sum();
     let mut text = "What `cache.stats()` says of all that:\n\n".to_owned();
     for (number, meaning) in [
@@ -106,7 +107,14 @@ pub(crate) fn summary(stats: &CacheStats) -> String {
         ),
         (stats.sets, "values set"),
         (stats.invalidations, "values invalidated"),
-        (stats.entries().unwrap_or_default(), "entries in memory"),
+        (
+            stats
+                .tiers
+                .first()
+                .and_then(|memory| memory.entries)
+                .unwrap_or_default(),
+            "entries in memory",
+        ),
         (stats.bytes(), "bytes that they take"),
         (evicted, "entries evicted for lack of room"),
     ] {

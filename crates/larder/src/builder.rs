@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{
-    Clock, Error, ErrorKind, Layer, Namespace, Result, SystemClock, Tier, TierContext, Ttl,
+    Backend, Clock, Error, ErrorKind, Layer, Namespace, Result, Store, SystemClock, Tier,
+    TierContext, Ttl,
 };
 
 use crate::Cache;
 use crate::codec::DefaultCodec;
 use crate::counters::Counters;
-use crate::generation::read_generation;
+use crate::generation::Known;
 use crate::limits::Limits;
 use crate::shared::{Defaults, Shared};
 
@@ -31,7 +32,7 @@ use crate::shared::{Defaults, Shared};
 #[must_use = "a builder does nothing until it is built"]
 pub struct CacheBuilder {
     namespace: String,
-    tiers: Vec<Box<dyn Tier>>,
+    tiers: Vec<Place>,
     layers: Vec<Box<dyn Layer>>,
     ttl: Result<Ttl>,
     jitter: f64,
@@ -40,6 +41,14 @@ pub struct CacheBuilder {
     codec: DefaultCodec,
     limits: Limits,
     clock: Option<Arc<dyn Clock>>,
+}
+
+/// A tier, and what holds for it where it stands.
+#[derive(Debug)]
+struct Place {
+    tier: Box<dyn Tier>,
+    #[cfg(feature = "tiered")]
+    limits: larder_tiered::TierLimits,
 }
 
 pub(crate) fn system_clock() -> Arc<dyn Clock> {
@@ -65,10 +74,42 @@ impl CacheBuilder {
         }
     }
 
-    /// Adds a tier: a backend's builder, or a [`Store`](crate::Store) of your own. Default: memory
-    /// with its defaults.
+    /// Adds a tier: a backend's builder, or a [`Store`](crate::Store) of your own. Several stand one behind
+    /// the other, the nearest first, the one that holds the truth last; that needs the feature `tiered`.
+    /// Default: memory with its defaults.
     pub fn tier(mut self, tier: impl Tier + 'static) -> Self {
-        self.tiers.push(Box::new(tier));
+        self.tiers.push(Place {
+            tier: Box::new(tier),
+            #[cfg(feature = "tiered")]
+            limits: larder_tiered::TierLimits::default(),
+        });
+        self
+    }
+
+    /// Adds a tier with limits of its own, such as how long it keeps an entry at most.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// use std::time::Duration;
+    /// use larder::{Cache, Memory, Store, TierLimits};
+    ///
+    /// let shared = Store::new(Memory::builder().build()?); // stands for a remote one
+    /// let cache = Cache::builder("airports")
+    ///     .tier_with(Memory::builder(), TierLimits::default().with_max_ttl(Duration::from_secs(60)))
+    ///     .tier(shared)
+    ///     .build().await?;
+    /// # Ok::<_, larder::Error>(()) }).unwrap();
+    /// ```
+    #[cfg(feature = "tiered")]
+    pub fn tier_with(
+        mut self,
+        tier: impl Tier + 'static,
+        limits: larder_tiered::TierLimits,
+    ) -> Self {
+        self.tiers.push(Place {
+            tier: Box::new(tier),
+            limits,
+        });
         self
     }
 
@@ -125,13 +166,8 @@ impl CacheBuilder {
         }
     }
 
-    /// Opens the tiers and makes the cache. A metrics recorder must be installed before.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::ConfigInvalid`] or [`ErrorKind::KeyInvalid`] for a setting that is wrong, and
-    /// whatever keeps a tier from opening.
-    pub async fn build(self) -> Result<Cache> {
+    /// Whether the settings make sense, but for those of the tiers.
+    pub(crate) fn check(&self) -> Result<Namespace> {
         let namespace = Namespace::new(&self.namespace)?;
         let invalid = |message| Err(Error::new(ErrorKind::ConfigInvalid, message));
         if !(0.0..=1.0).contains(&self.jitter) {
@@ -148,6 +184,21 @@ impl CacheBuilder {
                 "a limit of zero would refuse everything: use Cache::disabled()".to_owned(),
             );
         }
+        self.ttl.clone()?;
+        Ok(namespace)
+    }
+
+    /// Opens the tiers and makes the cache. A metrics recorder must be installed before.
+    ///
+    /// A tier that opens although its server is away doesn't keep the cache from being built: the calls
+    /// that need it fail until it is there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ConfigInvalid`] or [`ErrorKind::KeyInvalid`] for a setting that is wrong, and
+    /// whatever keeps a tier from opening.
+    pub async fn build(self) -> Result<Cache> {
+        let namespace = self.check()?;
         let ttl = self.ttl?;
         let clock = self.clock.unwrap_or_else(system_clock);
         let context = TierContext::new(namespace.clone(), Arc::clone(&clock));
@@ -155,7 +206,11 @@ impl CacheBuilder {
         for layer in &self.layers {
             store = store.layer(&**layer)?;
         }
-        let generation = read_generation(&store, &namespace).await?;
+        let generation = if store.capability().markers {
+            Known::Changed
+        } else {
+            Known::None
+        };
         let counters = Arc::new(Counters::new(&namespace));
         let defaults = Defaults {
             ttl,
@@ -164,7 +219,7 @@ impl CacheBuilder {
             load_timeout: self.load_timeout,
             codec: self.codec,
         };
-        Ok(Cache::from_shared(Shared::new(
+        let shared = Shared::new(
             namespace,
             store,
             clock,
@@ -172,29 +227,58 @@ impl CacheBuilder {
             defaults,
             generation,
             counters,
-        )))
+        );
+        // After the cache has begun to watch its store, so that no change goes by between the two.
+        match shared.generation().await {
+            Ok(_) => {}
+            // It is asked for again by the first call that needs it.
+            Err(error) if error.is_temporary() => tracing::warn!(
+                cache = shared.namespace.as_str(),
+                %error,
+                "built although its store isn't there"
+            ),
+            Err(error) => return Err(error),
+        }
+        Ok(Cache::from_shared(shared))
     }
 }
 
-async fn open(mut tiers: Vec<Box<dyn Tier>>, context: &TierContext) -> Result<larder_core::Store> {
-    match (tiers.pop(), tiers.is_empty()) {
-        (Some(tier), true) => tier.open(context).await,
-        (Some(_), false) => Err(Error::new(
+async fn open(mut tiers: Vec<Place>, context: &TierContext) -> Result<Store> {
+    match tiers.len() {
+        0 => open_default(context).await,
+        #[cfg(not(feature = "tiered"))]
+        1 => tiers.remove(0).tier.open(context).await,
+        #[cfg(not(feature = "tiered"))]
+        _ => Err(Error::new(
             ErrorKind::ConfigInvalid,
-            "several tiers need larder-tiered, which is not in this build",
+            "several tiers need the feature `tiered` of larder, which is off in this build",
         )),
-        #[cfg(feature = "memory")]
-        (None, _) => {
-            Box::new(larder_memory::Memory::builder())
-                .open(context)
-                .await
+        #[cfg(feature = "tiered")]
+        _ => {
+            let clock = Arc::clone(&context.clock);
+            let mut stack = larder_tiered::Tiered::builder(&context.namespace, clock);
+            for Place { tier, limits } in tiers.drain(..) {
+                stack = stack.tier_with(tier.open(context).await?, limits);
+            }
+            stack.build()
         }
-        #[cfg(not(feature = "memory"))]
-        (None, _) => Err(Error::new(
-            ErrorKind::ConfigInvalid,
-            "no tier was given, and the feature `memory` that has the default one is off",
-        )),
     }
+}
+
+#[cfg(feature = "memory")]
+async fn open_default(context: &TierContext) -> Result<Store> {
+    Box::new(larder_memory::Memory::builder())
+        .open(context)
+        .await
+}
+
+#[cfg(not(feature = "memory"))]
+#[expect(clippy::unused_async, reason = "the other one waits")]
+async fn open_default(_: &TierContext) -> Result<Store> {
+    Err(Error::new(
+        ErrorKind::ConfigInvalid,
+        "no tier was given, and the feature `memory` that has the default one is off",
+    ))
 }
 
 impl fmt::Debug for CacheBuilder {

@@ -12,6 +12,7 @@ use larder_core::{
 use crate::builder::CacheBuilder;
 use crate::codec::{CacheValue, DefaultCodec};
 use crate::counters::Counters;
+use crate::generation::Known;
 use crate::limits::Limits;
 use crate::null::Null;
 use crate::operations::{Get, GetOrLoad, Pipeline, Set, SetIfAbsent, many, update};
@@ -73,7 +74,7 @@ impl Cache {
             clock,
             Limits::default(),
             defaults,
-            None,
+            Known::None,
             counters,
         ))
     }
@@ -97,7 +98,7 @@ impl Cache {
         Scope {
             shared: &self.shared,
             spec: &self.shared.root,
-            value_type: ValueType::local::<()>(),
+            value_type: ValueType::none(),
         }
     }
 

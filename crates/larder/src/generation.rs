@@ -22,16 +22,21 @@ const CHANGED: u64 = 1;
 pub(crate) enum Known {
     /// The store keeps none.
     None,
-    /// It has changed and must be asked for.
+    /// It has changed, or could not be read yet, and must be asked for.
     Changed,
     /// It is this one.
     Is(Version),
 }
 
 impl Generation {
-    pub(crate) fn new(generation: Option<Version>) -> Self {
+    pub(crate) fn new(known: Known) -> Self {
+        let known = match known {
+            Known::None => NONE,
+            Known::Changed => CHANGED,
+            Known::Is(version) => version.as_u64(),
+        };
         Self {
-            known: AtomicU64::new(encode(generation)),
+            known: AtomicU64::new(known),
             epoch: Mutex::new(0),
         }
     }
@@ -94,7 +99,7 @@ mod tests {
 
     #[test]
     fn c1_a_version_asked_for_before_a_change_is_not_believed_after_it() {
-        let generation = Generation::new(Some(Version::random()));
+        let generation = Generation::new(Known::Is(Version::random()));
         let (sampled, read) = (generation.epoch(), Version::random());
         generation.forget();
         generation.learn(Some(read), sampled);
@@ -105,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_store_without_markers_never_has_one() {
-        let generation = Generation::new(None);
+        let generation = Generation::new(Known::None);
         generation.forget();
         assert_eq!(generation.known(), Known::None);
     }

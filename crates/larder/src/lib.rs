@@ -3,6 +3,8 @@
 mod builder;
 mod cache;
 mod codec;
+#[cfg(feature = "config")]
+pub mod config;
 mod counters;
 mod flight;
 mod generation;
@@ -27,7 +29,13 @@ pub use larder_core::{
 };
 #[cfg(feature = "memory")]
 #[doc(inline)]
-pub use larder_memory::{Memory, MemoryBuilder};
+pub use larder_memory::{Memory, MemoryBuilder, Policy};
+#[cfg(feature = "redis")]
+#[doc(inline)]
+pub use larder_redis::{CredentialProvider, Credentials, Redis, RedisBuilder, Start, Tls};
+#[cfg(feature = "tiered")]
+#[doc(inline)]
+pub use larder_tiered::{TierLimits, Tiered};
 
 pub use self::builder::CacheBuilder;
 pub use self::cache::Cache;

@@ -147,6 +147,10 @@ impl Scope<'_> {
                 let view = View::default()
                     .with_generation(generation)
                     .with_schema(self.spec.schema);
+                // What the nearest of several tiers has is not the last word on what it hasn't.
+                if shared.capability.tiered && !entry.head().is_visible(view, now) {
+                    return AtHand::Unknown;
+                }
                 match self.judge(&entry, view, now) {
                     Some(value) => AtHand::Hit(value),
                     None => AtHand::Miss,

@@ -65,7 +65,7 @@ impl Shared {
         clock: Arc<dyn Clock>,
         limits: Limits,
         defaults: Defaults,
-        generation: Option<Version>,
+        generation: Known,
         counters: Arc<Counters>,
     ) -> Self {
         let coherence = Arc::new(Coherence {

@@ -123,7 +123,7 @@ impl Lister {
         let scope = Scope {
             shared: &self.shared,
             spec: &self.spec,
-            value_type: larder_core::ValueType::local::<()>(),
+            value_type: larder_core::ValueType::none(),
         };
         let options = scope.reading().await?;
         let request = ScanRequest::new(self.shared.namespace.clone(), self.pattern.clone()?);

@@ -159,7 +159,8 @@ async fn a3_a_loader_that_hangs_is_dropped_after_the_load_timeout() {
                 .get_or_load("k", std::future::pending::<Result<u32, std::io::Error>>)
                 .await
         });
-        stack.clock.wait_for_sleepers(1).await;
+        // The caller, and the load itself.
+        stack.clock.wait_for_sleepers(2).await;
         stack.clock.advance(secs(29));
         tokio::task::yield_now().await;
         assert!(!call.is_finished(), "{}", stack.name);

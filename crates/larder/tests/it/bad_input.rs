@@ -130,10 +130,6 @@ async fn wrong_settings_are_refused_at_build() {
         kind(memory().load_timeout(Duration::ZERO)).await,
         ErrorKind::ConfigInvalid
     );
-    assert_eq!(
-        kind(memory().tier(Memory::builder())).await,
-        ErrorKind::ConfigInvalid
-    );
     for tier in [
         Memory::builder().max_bytes(0),
         Memory::builder().max_entries(0),
@@ -249,9 +245,11 @@ async fn s1_reading_as_another_type_converts_or_is_a_counted_miss() {
             "{}",
             stack.name
         );
+        // Bytes that nobody keeps decoded are decoded each time, as whatever is asked for.
+        let converted = u64::from(stack.keeps_values());
         assert_eq!(
             (cache.stats().converted, cache.stats().unreadable),
-            (1, 1),
+            (converted, 1),
             "{}",
             stack.name
         );

@@ -194,7 +194,8 @@ async fn c1_an_invalidation_by_pattern_reaches_loads_that_are_detached_or_anothe
         load.await.unwrap().unwrap();
         assert_eq!(space.get("k").await.unwrap(), None, "{}", stack.name);
 
-        let other = Cache::builder("test").tier(stack.cache.store().clone());
+        let other =
+            Cache::builder(stack.cache.namespace().as_str()).tier(stack.cache.store().clone());
         let other = other.clock(stack.clock.shared()).build().await.unwrap();
         let (load, leave) = load_and_stop(&space).await;
         other

@@ -152,7 +152,10 @@ async fn c8_counts_agree_with_listings() {
             .unwrap();
         space.delete("7").await.unwrap();
         space.set("8", 80u32).await.unwrap();
-        assert_eq!(stack.cache.stats().entries(), Some(99), "{}", stack.name);
+        // A server can't count one namespace's entries for free.
+        let counted = stack.cache.stats().entries();
+        let counts = stack.server.is_none();
+        assert_eq!(counted, counts.then_some(99), "{}", stack.name);
         assert_eq!(
             space.keys("*").collect().await.unwrap().len(),
             99,

@@ -17,4 +17,5 @@ mod s3_secrets;
 mod s4_namespaces;
 mod spaces;
 mod stacks;
+mod start;
 mod switches;
