@@ -15,6 +15,7 @@ use crate::driver::{Command, Fault, Reply, fixed, number};
 use crate::echoes::IDENTITY;
 use crate::finish::{AsyncOrphan, Forget, finish};
 use crate::names;
+use crate::orphans::Held;
 use crate::script::{Call, Script};
 use crate::shared::{Keep, Primary, Shared};
 
@@ -137,9 +138,10 @@ impl Shared {
         let replies = match self.write_all(primary, commands).await {
             Ok(replies) => replies,
             Err(fault) => {
-                // H3: granted, perhaps; what memory holds may be old.
-                for key in keys {
+                // H3: granted, perhaps; what memory holds may be old, and nobody knows of the lease.
+                for (key, (token, _)) in keys.iter().zip(placeholders) {
                     self.leased(key);
+                    self.orphans.add([(key.clone(), token)]);
                 }
                 return Err(fault.into());
             }
@@ -270,7 +272,11 @@ impl Shared {
             word(until),
             number(millis),
         ];
-        match self.run(primary, &call).await? {
+        let reply = self.run(primary, &call).await;
+        if reply.as_ref().is_err_and(Fault::is_uncertain) {
+            self.orphans.add([(key.clone(), token)]);
+        }
+        match reply? {
             Reply::Integer(1) => {
                 let seen = if foreign {
                     Seen::Foreign
@@ -316,6 +322,9 @@ impl Shared {
             arguments: vec![seen, placeholder.clone(), keep.argument(), Bytes::new()],
         };
         let reply = self.run(primary, &call).await;
+        if reply.as_ref().is_err_and(Fault::is_uncertain) {
+            self.orphans.add([(key.clone(), token)]);
+        }
         self.leased(key);
         Ok((reply? == Reply::Integer(1))
             .then(|| granted(key, token, Seen::Placeholder(identity(&placeholder)), None)))
@@ -364,31 +373,33 @@ impl Shared {
                     let key = token.key().to_buf();
                     let stored = key.as_key().stored_name();
                     self.echoes.expect(&stored, &bytes);
-                    sent.push((at, key, stored, bytes, entry.id()));
+                    sent.push((at, key, stored, bytes, entry.id(), token.seen()));
                     calls.push(call);
                     // Until the reply says otherwise.
                     filled.push(Ok(Filled::Refused));
                 }
                 Ok(None) => {
                     filled.push(Ok(Filled::Refused));
-                    let _ = self.release_with(&primary, &[token]).await;
+                    let _ = self.release_with(&primary, &[held(&token)]).await;
                 }
                 Err(error) => {
                     filled.push(Err(error));
-                    let _ = self.release_with(&primary, &[token]).await;
+                    let _ = self.release_with(&primary, &[held(&token)]).await;
                 }
             }
         }
         let replies = match self.run_all(&primary, &calls).await {
             Ok(replies) => replies,
             Err(fault) => {
-                for (_, key, ..) in &sent {
-                    self.tell(key, None);
+                for (_, key, _, _, _, token) in sent {
+                    self.tell(&key, None);
+                    // Unless it was filled: then the token is no longer there.
+                    self.orphans.add([(key, token)]);
                 }
                 return Err(fault.into());
             }
         };
-        for ((at, key, stored, bytes, id), reply) in sent.into_iter().zip(replies) {
+        for ((at, key, stored, bytes, id, _), reply) in sent.into_iter().zip(replies) {
             filled[at] = match reply {
                 Ok(Reply::Integer(1)) => {
                     self.tell(&key, Some(id));
@@ -444,17 +455,29 @@ impl Shared {
 
     /// Gives leases back (P6).
     pub(crate) async fn release(&self, tokens: &[FillToken]) -> Result<()> {
-        let _permit = self.permit(self.settings.write_timeout).await?;
-        let primary = self.primary()?;
-        self.release_with(&primary, tokens).await
+        self.release_all(tokens.iter().map(held).collect()).await
     }
 
-    async fn release_with(&self, primary: &Primary, tokens: &[FillToken]) -> Result<()> {
-        let calls: Vec<Call> = tokens
+    /// Gives leases back; those for which that can't be done now, once the server can be reached again.
+    pub(crate) async fn release_all(&self, leases: Vec<Held>) -> Result<()> {
+        let released = async {
+            let _permit = self.permit(self.settings.write_timeout).await?;
+            let primary = self.primary()?;
+            self.release_with(&primary, &leases).await
+        };
+        let released = released.await;
+        if released.as_ref().is_err_and(Error::is_temporary) && !self.is_closed() {
+            self.orphans.add(leases);
+        }
+        released
+    }
+
+    async fn release_with(&self, primary: &Primary, leases: &[Held]) -> Result<()> {
+        let calls: Vec<Call> = leases
             .iter()
-            .map(|token| {
-                let mut call = beside(Script::Release, &token.key().to_buf());
-                call.arguments = vec![word(token.seen().as_u64())];
+            .map(|(key, token)| {
+                let mut call = beside(Script::Release, key);
+                call.arguments = vec![word(token.as_u64())];
                 call
             })
             .collect();
@@ -462,6 +485,10 @@ impl Shared {
             self.run_all(primary, &calls).await?.into_iter().collect();
         replies.map(drop).map_err(Error::from)
     }
+}
+
+fn held(token: &FillToken) -> Held {
+    (token.key().to_buf(), token.seen())
 }
 
 /// What a token remembers of the moment when its lease was granted.

@@ -16,6 +16,7 @@ mod link;
 mod marker;
 mod names;
 mod offset;
+mod orphans;
 mod read;
 mod script;
 mod shared;

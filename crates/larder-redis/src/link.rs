@@ -142,6 +142,14 @@ impl Link {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut beating = JoinSet::new();
         let mut checks = JoinSet::new();
+        let orphans = shared.orphans.take();
+        if !orphans.is_empty() {
+            let shared = Arc::clone(shared);
+            checks.spawn(async move {
+                // What fails is tried again with the next connection.
+                let _ = shared.release_all(orphans).await;
+            });
+        }
         loop {
             tokio::select! {
                 push = self.pushes.next() => match push {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use larder_core::wire::{self, Unreadable};
@@ -17,6 +17,7 @@ use crate::config::Settings;
 use crate::driver::{Command, Connection, Fault, Reply, fixed, number};
 use crate::echoes::Echoes;
 use crate::offset::Offset;
+use crate::orphans::Orphans;
 use crate::script::{Call, Scripts};
 
 pub(crate) struct Shared {
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) offset: Offset,
     pub(crate) echoes: Echoes,
     pub(crate) canary: Canary,
+    pub(crate) orphans: Orphans,
     /// The connection that carries every write and tells of changes, while it stands.
     primary: RwLock<Option<Arc<Primary>>>,
     /// The connections for reads, while they stand.
@@ -81,6 +83,7 @@ impl Shared {
             offset: Offset::default(),
             echoes: Echoes::default(),
             canary: Canary::default(),
+            orphans: Orphans::default(),
             primary: RwLock::default(),
             readers,
             next_reader: AtomicUsize::new(0),
@@ -254,9 +257,11 @@ impl Shared {
         loop {
             let within = self.budget(deadline, self.settings.read_timeout);
             let answer = async {
+                let started = Instant::now();
                 let _permit = self.permit(within).await?;
                 let connection = self.reader()?;
-                let replies = connection.pipeline(commands.clone(), within).await;
+                let left = within.saturating_sub(started.elapsed());
+                let replies = connection.pipeline(commands.clone(), left).await;
                 replies.map_err(Error::from)
             };
             match answer.await {

@@ -20,6 +20,7 @@ use fred::types::config::Options;
 use fred::types::{ClusterHash, CustomCommand, Resp3Frame, Value};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::task::AbortHandle;
+use tracing::Instrument as _;
 
 pub(crate) use self::command::{Command, Reply, fixed, number};
 pub(crate) use self::connect::open;
@@ -120,7 +121,9 @@ impl Connection {
         let Command { name, arguments } = command;
         let arguments: Vec<Value> = arguments.into_iter().map(Value::Bytes).collect();
         let client = self.client.with_options(&options(timeout));
-        let frame = client.custom_raw(custom(name), arguments).await;
+        let span = tracing::debug_span!("larder.redis", command = name);
+        let asking = client.custom_raw(custom(name), arguments);
+        let frame = asking.instrument(span).await;
         let reply = match frame {
             Ok(frame) => reply(frame),
             Err(error) => Err(self.fault(&error)),
@@ -146,7 +149,8 @@ impl Connection {
             let queued = pipeline.custom_raw(custom(name), arguments).await;
             queued.map_err(|error| self.fault(&error))?;
         }
-        let results = pipeline.try_all::<Value>().await;
+        let span = tracing::debug_span!("larder.redis", commands = count);
+        let results = pipeline.try_all::<Value>().instrument(span).await;
         let mut replies: Vec<_> = results
             .into_iter()
             .map(|result| result.map_err(|error| self.fault(&error)).map(reply_of))

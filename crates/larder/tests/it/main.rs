@@ -13,6 +13,7 @@ mod lifecycle;
 mod limits;
 mod metrics;
 mod operations;
+mod redis_gone;
 mod s3_secrets;
 mod s4_namespaces;
 mod spaces;
