@@ -81,25 +81,31 @@ impl Shared {
     pub(crate) fn updated(&self, key: &KeyBuf, update: &Update, reply: Reply) -> Result<Updated> {
         let refused = |kind, message| Err(Error::new(kind, message));
         Ok(match (update, reply) {
-            (Update::Increment { .. }, Reply::Bytes(word)) => match &*word {
-                b"value" => {
-                    return refused(
-                        ErrorKind::NotACounter,
-                        "the key holds a value that is not a counter",
-                    );
-                }
-                b"overflow" => {
-                    return refused(
-                        ErrorKind::CounterOverflow,
-                        "the sum leaves the range of a 64-bit integer",
-                    );
-                }
-                sum => Updated::Counter(i64::from_be_bytes(sum.try_into().map_err(
-                    |_other_length| {
-                        Error::new(ErrorKind::Unexpected, "a counter's number isn't one")
-                    },
-                )?)),
-            },
+            (Update::Increment { .. }, Reply::Bytes(sum)) => {
+                let number = <[u8; 8]>::try_from(&*sum).map(i64::from_be_bytes);
+                Updated::Counter(number.map_err(|_other_length| {
+                    Error::new(ErrorKind::Unexpected, "a counter's number isn't one")
+                })?)
+            }
+            (Update::Increment { .. }, Reply::Integer(1)) => {
+                return refused(
+                    ErrorKind::NotACounter,
+                    "the key holds a value that is not a counter",
+                );
+            }
+            (Update::Increment { .. }, Reply::Integer(2)) => {
+                return refused(
+                    ErrorKind::CounterOverflow,
+                    "the sum leaves the range of a 64-bit integer",
+                );
+            }
+            (_, Reply::Integer(3)) => {
+                return refused(
+                    ErrorKind::Unexpected,
+                    "the key holds bytes that larder has not written, or a later one has: delete them, \
+                     or replace them by a set",
+                );
+            }
             (Update::Take, Reply::Bytes(stored)) => {
                 Updated::Taken(self.read_entry(&key.as_key(), &stored).ok())
             }

@@ -29,10 +29,13 @@ local function checksum(key, head, extension)
 end
 
 -- The head of an entry of ours whose checksum holds, the place of its payload, and its extension; nil for
--- anything else.
+-- anything else, with the word 'foreign' for what is not ours to replace, or of a later format.
 local function read_head(key)
   local head = redis.call('GETRANGE', key, 0, HEADER - 1)
-  if #head < HEADER or string.byte(head, 1) ~= 0xC1 or string.byte(head, 2) ~= 1 then
+  if #head > 0 and (string.byte(head, 1) ~= 0xC1 or (string.byte(head, 2) or 0) > 1) then
+    return nil, 'foreign'
+  end
+  if #head < HEADER or string.byte(head, 2) ~= 1 then
     return nil
   end
   local flags = string.byte(head, 4)
