@@ -6,7 +6,7 @@ use larder_core::{Backend, Change, Observer};
 use larder_redis::Redis;
 use larder_testkit::RedisServer;
 
-use crate::harness::{Heard, Opened, hasty};
+use crate::harness::{Heard, Opened, PATIENCE, hasty};
 
 /// As many pushes as the driver keeps for us, and some more.
 const TOO_MANY: usize = 16_384 + 1_000;
@@ -20,13 +20,17 @@ struct Slow {
 
 impl Observer for Slow {
     fn changed(&self, _: &Change<'_>) {
-        let may_return = self
-            .may_return
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let _returned = self
-            .changed
-            .wait_while(may_return, |may_return| !*may_return);
+        // So that the rest of the runtime, and the driver with it, goes on meanwhile.
+        tokio::task::block_in_place(|| {
+            let may_return = self
+                .may_return
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            // Not for ever, or a test that has failed would not end.
+            let _returned =
+                self.changed
+                    .wait_timeout_while(may_return, PATIENCE * 2, |may_return| !*may_return);
+        });
     }
 }
 
@@ -43,29 +47,28 @@ impl Slow {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn f8_shed_changes_are_told_as_everything() {
     let server = RedisServer::start();
-    // Silent while its observer holds it up, so its heart must not count.
-    let opened = Opened::by(Redis::builder(server.url()).heartbeat(crate::harness::PATIENCE)).await;
+    let builder = Redis::builder(server.url()).pool_size(1);
+    // Held up by its observer for a while, and with it whatever has to be in time.
+    let opened = Opened::by(builder.heartbeat(PATIENCE).read_timeout(PATIENCE)).await;
     let slow = Arc::new(Slow::default());
     let changes = opened.redis.watch().unwrap();
     changes.subscribe(Arc::downgrade(&slow) as Weak<dyn Observer>);
     let key = opened.stored("a");
-    let runtime = tokio::runtime::Handle::current();
     // One round of the server for each, and so one push.
-    tokio::task::spawn_blocking(move || {
+    let server = tokio::task::spawn_blocking(move || {
         let mut client = server.client();
-        for number in 0..TOO_MANY {
-            if number % 64 == 0 {
-                // The thread that is held up may be the one that waits for the sockets; this makes another do it.
-                runtime.spawn(async {});
-            }
+        for _ in 0..TOO_MANY {
             client.command(&["SET", &key, "x"]).unwrap();
         }
         server
     })
     .await
     .unwrap();
+    // Its answer comes behind the pushes, on the same connection: the driver has had them all.
+    opened.get("a").await.unwrap();
     slow.let_go();
     opened.ear.expect_told(&Heard::Everything).await;
+    drop(server);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

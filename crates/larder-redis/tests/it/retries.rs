@@ -85,7 +85,7 @@ async fn c6_an_increment_without_an_answer_counts_once_at_most() {
         .await;
         let options = ReadOptions::default();
         let counter = opened.redis.get(&opened.key("a"), &options).await.unwrap();
-        let counted = counter.and_then(|counter| counter.value().as_counter());
-        assert_eq!(counted, Some(round), "it was executed, once");
+        let number = counter.and_then(|counter| counter.value().as_counter());
+        assert_eq!(number, Some(round), "it was executed, once");
     }
 }

@@ -125,6 +125,24 @@ async fn s1_foreign_bytes_are_a_miss_and_no_fill_replaces_them() {
             .update(&opened.key("a"), update, &options)
             .await;
         assert!(matches!(updated, Ok(Updated::Refused)), "{updated:?}");
+        if foreign.is_empty() {
+            continue;
+        }
+        let template = opened.entry("ours");
+        let (by, entry) = (1, template.clone());
+        for update in [
+            Update::Increment { by, template },
+            Update::SetIfAbsent(entry),
+        ] {
+            let refused = opened
+                .redis
+                .update(&opened.key("a"), update, &options)
+                .await;
+            let error = refused.expect_err("it would be lost");
+            assert_eq!(error.kind(), ErrorKind::Unexpected, "{error}");
+        }
+        let there = server.command(&["GET", &stored]).bytes();
+        assert_eq!(there.as_deref(), Some(foreign), "it is left alone");
     }
     opened.set("a", "ours").await.unwrap();
     assert_eq!(opened.get("a").await.unwrap().as_deref(), Some("ours"));

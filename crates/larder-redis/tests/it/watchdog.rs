@@ -110,7 +110,8 @@ async fn f3_a_full_socket_is_given_up_and_recovered_from() {
 async fn the_heartbeat_notices_a_silent_link_within_twice_its_time() {
     let server = shared_server();
     let proxy = FaultProxy::start(server.address());
-    let heartbeat = Duration::from_millis(400);
+    // So long that the count of silent commands would take longer.
+    let heartbeat = Duration::from_secs(1);
     let builder = hasty(server.url_at(proxy.address())).heartbeat(heartbeat);
     let opened = Opened::by(builder).await;
     let started = Instant::now();
