@@ -7,15 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder_core::wire::Unreadable;
 use larder_core::{
-    Change, Entry, EntryId, EntryKind, Error, ErrorKind, Fill, FillToken, Filled, Key, KeyBuf,
-    Lease, LeaseMode, LeaseOptions, Lifetime, Result, Timestamp, Version, WriteOptions,
+    Change, Entry, EntryId, EntryKind, Error, ErrorKind, FillToken, Key, KeyBuf, Lease, LeaseMode,
+    LeaseOptions, Lifetime, Result, Timestamp, Version,
 };
 
 use crate::driver::{Command, Fault, Reply, fixed, number};
 use crate::echoes::IDENTITY;
-use crate::finish::{AsyncOrphan, Forget, finish};
+use crate::finish::{AsyncOrphan, finish};
 use crate::names;
-use crate::orphans::Held;
 use crate::script::{Call, Script};
 use crate::shared::{Keep, Primary, Shared};
 
@@ -27,7 +26,7 @@ const OVERDUE: Duration = Duration::from_secs(5);
 
 /// What a token remembers: what was under the key when its lease was granted.
 #[derive(Debug)]
-enum Seen {
+pub(crate) enum Seen {
     /// Our placeholder.
     Placeholder(Bytes),
     /// An entry, or bytes that nobody can read; the lease is kept beside it.
@@ -342,161 +341,14 @@ impl Shared {
     fn leased(&self, key: &KeyBuf) {
         self.changes.publish(&Change::Leased(key.as_key()));
     }
-
-    /// Stores what was loaded (P4).
-    pub(crate) async fn fill(
-        self: &Arc<Self>,
-        fills: Vec<Fill>,
-        options: &WriteOptions,
-    ) -> Vec<Result<Filled>> {
-        let count = fills.len();
-        let within = options
-            .deadline
-            .map(|_| self.budget(options.deadline, self.settings.write_timeout));
-        let shared = Arc::clone(self);
-        let filling = async move { shared.fill_all(fills).await };
-        match finish(filling, within, Forget).await {
-            Ok(filled) => filled,
-            Err(error) => vec![Err(error); count],
-        }
-    }
-
-    async fn fill_all(&self, fills: Vec<Fill>) -> Result<Vec<Result<Filled>>> {
-        let _permit = self.permit(self.settings.write_timeout).await?;
-        let primary = self.primary()?;
-        let mut filled: Vec<Result<Filled>> = Vec::with_capacity(fills.len());
-        let mut sent = Vec::new();
-        let mut calls = Vec::new();
-        for (at, Fill { token, entry }) in fills.into_iter().enumerate() {
-            match self.fill_call(&token, &entry) {
-                Ok(Some((call, bytes))) => {
-                    let key = token.key().to_buf();
-                    let stored = key.as_key().stored_name();
-                    self.echoes.expect(&stored, &bytes);
-                    sent.push((at, key, stored, bytes, entry.id(), token.seen()));
-                    calls.push(call);
-                    // Until the reply says otherwise.
-                    filled.push(Ok(Filled::Refused));
-                }
-                Ok(None) => {
-                    filled.push(Ok(Filled::Refused));
-                    let _ = self.release_with(&primary, &[held(&token)]).await;
-                }
-                Err(error) => {
-                    filled.push(Err(error));
-                    let _ = self.release_with(&primary, &[held(&token)]).await;
-                }
-            }
-        }
-        let replies = match self.run_all(&primary, &calls).await {
-            Ok(replies) => replies,
-            Err(fault) => {
-                for (_, key, _, _, _, token) in sent {
-                    self.tell(&key, None);
-                    // Unless it was filled: then the token is no longer there.
-                    self.orphans.add([(key, token)]);
-                }
-                return Err(fault.into());
-            }
-        };
-        for ((at, key, stored, bytes, id, _), reply) in sent.into_iter().zip(replies) {
-            filled[at] = match reply {
-                Ok(Reply::Integer(1)) => {
-                    self.tell(&key, Some(id));
-                    Ok(Filled::Stored)
-                }
-                Ok(_) => {
-                    self.echoes.give_up(&stored, &bytes);
-                    Ok(Filled::Refused)
-                }
-                Err(fault) => {
-                    self.tell(&key, None);
-                    Err(fault.into())
-                }
-            };
-        }
-        Ok(filled)
-    }
-
-    /// The script of a fill with the entry's bytes; `None` if it must not be tried.
-    fn fill_call(&self, token: &FillToken, entry: &Entry) -> Result<Option<(Call, Bytes)>> {
-        let key = token.key();
-        let Some(seen) = token
-            .extension()
-            .and_then(|it| it.downcast_ref::<Remembered>())
-        else {
-            return Ok(None);
-        };
-        let newer = seen.entry.as_ref().is_some_and(|(generation, schema)| {
-            *generation == entry.head().generation() && *schema > entry.head().schema()
-        });
-        let (identity, lease) = match &seen.seen {
-            Seen::Foreign => return Ok(None),
-            _ if newer => return Ok(None),
-            Seen::Placeholder(identity) => (identity, None),
-            Seen::Entry(identity) => (identity, Some(names::lease(&key, &key.stored_name()))),
-        };
-        let bytes = self.encode(&key, entry)?;
-        let keep = self.keep(entry.head().lifetime());
-        let call = Call {
-            script: Script::Fill,
-            keys: std::iter::once(Bytes::from(key.stored_name()))
-                .chain(lease)
-                .collect(),
-            arguments: vec![
-                identity.clone(),
-                bytes.clone(),
-                keep.argument(),
-                word(token.seen().as_u64()),
-            ],
-        };
-        Ok(Some((call, bytes)))
-    }
-
-    /// Gives leases back (P6).
-    pub(crate) async fn release(&self, tokens: &[FillToken]) -> Result<()> {
-        self.release_all(tokens.iter().map(held).collect()).await
-    }
-
-    /// Gives leases back; those for which that can't be done now, once the server can be reached again.
-    pub(crate) async fn release_all(&self, leases: Vec<Held>) -> Result<()> {
-        let released = async {
-            let _permit = self.permit(self.settings.write_timeout).await?;
-            let primary = self.primary()?;
-            self.release_with(&primary, &leases).await
-        };
-        let released = released.await;
-        if released.as_ref().is_err_and(Error::is_temporary) && !self.is_closed() {
-            self.orphans.add(leases);
-        }
-        released
-    }
-
-    async fn release_with(&self, primary: &Primary, leases: &[Held]) -> Result<()> {
-        let calls: Vec<Call> = leases
-            .iter()
-            .map(|(key, token)| {
-                let mut call = beside(Script::Release, key);
-                call.arguments = vec![word(token.as_u64())];
-                call
-            })
-            .collect();
-        let replies: std::result::Result<Vec<_>, Fault> =
-            self.run_all(primary, &calls).await?.into_iter().collect();
-        replies.map(drop).map_err(Error::from)
-    }
-}
-
-fn held(token: &FillToken) -> Held {
-    (token.key().to_buf(), token.seen())
 }
 
 /// What a token remembers of the moment when its lease was granted.
 #[derive(Debug)]
-struct Remembered {
-    seen: Seen,
+pub(crate) struct Remembered {
+    pub(crate) seen: Seen,
     /// Generation and schema of the entry that was there.
-    entry: Option<(Option<Version>, u32)>,
+    pub(crate) entry: Option<(Option<Version>, u32)>,
 }
 
 fn granted(key: &KeyBuf, token: EntryId, seen: Seen, entry: Option<Entry>) -> Lease {
@@ -520,7 +372,7 @@ fn all(count: usize, error: &Error) -> Vec<Result<Lease>> {
 }
 
 /// A script that looks at an entry and at the lease beside it.
-fn beside(script: Script, key: &KeyBuf) -> Call {
+pub(crate) fn beside(script: Script, key: &KeyBuf) -> Call {
     let stored = key.as_key().stored_name();
     let lease = names::lease(&key.as_key(), &stored);
     Call {
@@ -535,7 +387,7 @@ fn identity(stored: &Bytes) -> Bytes {
     Bytes::copy_from_slice(&stored[..IDENTITY.min(stored.len())])
 }
 
-fn word(number: u64) -> Bytes {
+pub(crate) fn word(number: u64) -> Bytes {
     Bytes::copy_from_slice(&number.to_be_bytes())
 }
 

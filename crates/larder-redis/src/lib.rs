@@ -10,6 +10,7 @@ mod credentials;
 mod driver;
 mod echoes;
 mod facts;
+mod fill;
 mod finish;
 mod lease;
 mod link;
