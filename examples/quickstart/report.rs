@@ -107,14 +107,7 @@ pub(crate) fn summary(stats: &CacheStats) -> String {
         ),
         (stats.sets, "values set"),
         (stats.invalidations, "values invalidated"),
-        (
-            stats
-                .tiers
-                .first()
-                .and_then(|memory| memory.entries)
-                .unwrap_or_default(),
-            "entries in memory",
-        ),
+        (in_memory.unwrap_or_default(), "entries in memory"),
         (stats.bytes(), "bytes that they take"),
         (evicted, "entries evicted for lack of room"),
     ] {
