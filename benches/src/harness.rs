@@ -2,6 +2,7 @@
 //! a ratio is the median over rounds of contender / reference *within one round*, so that a drift of the
 //! machine, which spans many turns, cancels.
 
+use std::fmt;
 use std::future::Future;
 use std::hint::black_box;
 use std::ops::Range;
@@ -20,14 +21,46 @@ pub(crate) type Run<'a> = Box<dyn Fn(Range<usize>) + Sync + 'a>;
 pub(crate) struct Contender<'a> {
     name: String,
     sample: Box<dyn FnMut() -> f64 + 'a>,
-    target: Option<f64>,
+    target: Option<Target>,
     against: usize,
     samples: Vec<f64>,
+}
+
+/// Which ratio to the reference is good enough.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    /// Of what should be small: times.
+    AtMost(f64),
+    /// Of what should be great: operations per second.
+    AtLeast(f64),
+}
+
+impl Target {
+    fn is_met(self, ratio: f64) -> bool {
+        match self {
+            Self::AtMost(most) => ratio <= most,
+            Self::AtLeast(least) => ratio >= least,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtMost(most) => write!(f, "≤ {most:.2}"),
+            Self::AtLeast(least) => write!(f, "≥ {least:.2}"),
+        }
+    }
 }
 
 impl Contender<'_> {
     /// The highest ratio to the reference that is good enough. Default: none.
     pub(crate) fn at_most(&mut self, target: Option<f64>) -> &mut Self {
+        self.judged_by(target.map(Target::AtMost))
+    }
+
+    /// Which ratio to the reference is good enough. Default: any.
+    pub(crate) fn judged_by(&mut self, target: Option<Target>) -> &mut Self {
         self.target = target;
         self
     }
@@ -93,7 +126,8 @@ impl<'a> Race<'a> {
             let reference = &self.contenders[row.against];
             let ratio = (index != row.against).then(|| paired(&row.samples, &reference.samples));
             let against = ratio.map_or("–", |_| &reference.name);
-            let met = row.target.zip(ratio).map(|(target, ratio)| ratio <= target);
+            let judged = row.target.zip(ratio);
+            let met = judged.map(|(target, ratio)| target.is_met(ratio));
             let least = row.samples.iter().copied().fold(f64::INFINITY, f64::min);
             let most = row.samples.iter().copied().fold(0.0, f64::max);
             table.judged_row(
@@ -104,7 +138,7 @@ impl<'a> Race<'a> {
                     against.to_owned(),
                     ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}")),
                     row.target
-                        .map_or_else(|| "–".to_owned(), |target| format!("≤ {target:.2}")),
+                        .map_or_else(|| "–".to_owned(), |target| target.to_string()),
                 ],
                 met,
             );
@@ -217,6 +251,18 @@ mod tests {
         race.add("slow", None, || 12.0).at_most(Some(1.15));
         race.add("no slower", Some("slow"), || 12.0)
             .at_most(Some(1.0));
+        let table = race.run(1);
+        assert_eq!(table.missed(), 1, "{}", table.markdown());
+    }
+
+    #[test]
+    fn a_rate_below_its_target_is_missed() {
+        let mut race = Race::new("race", "per second");
+        race.add("reference", None, || 10.0);
+        race.add("slow", None, || 9.0)
+            .judged_by(Some(Target::AtLeast(0.95)));
+        race.add("fast", None, || 30.0)
+            .judged_by(Some(Target::AtLeast(0.95)));
         let table = race.run(1);
         assert_eq!(table.missed(), 1, "{}", table.markdown());
     }

@@ -15,7 +15,7 @@ use crate::work::{CAPACITY, KEYS, PREFIX, Work, each};
 const BATCH: usize = 100_000;
 
 /// What a hit may cost, by the raw engine's.
-const TARGET: f64 = 1.15;
+pub(crate) const TARGET: f64 = 1.15;
 /// What a hit through `get_or_load` may cost, by `get`'s.
 const THROUGH: f64 = 1.1;
 
@@ -24,10 +24,10 @@ const LONG_NAMESPACE: &str = "reference-data.production.europe-west-1";
 /// With a name of 13 bytes, texts of 77.
 const LONG_PREFIX: &str = "airports:departures:gates:by-terminal-and-region:with-opening-hr";
 
-const REFERENCE: &str = "raw moka get";
+pub(crate) const REFERENCE: &str = "raw moka get";
 const GET: &str = "Space::get";
 
-type Raw = moka::sync::Cache<String, Arc<Profile>>;
+pub(crate) type Raw = moka::sync::Cache<String, Arc<Profile>>;
 
 /// The caches, filled. Each holds every key, so that every lookup hits. Rows that stand beside each other
 /// have caches of their own: the second would find its entries warm.
@@ -89,7 +89,8 @@ pub(crate) fn cache(namespace: &str) -> Cache {
     ready(Cache::builder(namespace).tier(tier).build()).expect("the settings are sound")
 }
 
-fn raw(work: &Work) -> Raw {
+/// The engine itself, with every value.
+pub(crate) fn raw(work: &Work) -> Raw {
     let raw = Raw::new(CAPACITY);
     for (key, value) in work.keys.iter().zip(&work.values) {
         raw.insert(key.clone(), Arc::clone(value));
@@ -107,7 +108,8 @@ pub(crate) struct Hit<'a> {
 }
 
 impl<'a> Hit<'a> {
-    fn new(name: &'static str, target: Option<f64>, run: Run<'a>) -> Self {
+    /// A row with the highest ratio to the reference that is good enough.
+    pub(crate) fn new(name: &'static str, target: Option<f64>, run: Run<'a>) -> Self {
         Self {
             name,
             run,
@@ -116,7 +118,8 @@ impl<'a> Hit<'a> {
         }
     }
 
-    fn against(self, against: &'static str) -> Self {
+    /// Compares with another row above than the first.
+    pub(crate) fn against(self, against: &'static str) -> Self {
         Self {
             against: Some(against),
             ..self
@@ -133,6 +136,8 @@ macro_rules! found {
         $result.expect("memory has no trouble").expect(FOUND)
     };
 }
+
+pub(crate) use found;
 
 /// Every way, the reference first.
 pub(crate) fn ways<'a>(caches: &'a Caches, work: &'a Work) -> Vec<Hit<'a>> {
@@ -215,11 +220,11 @@ pub(crate) fn times(ways: &[Hit<'_>], title: &str, threads: usize, rounds: usize
 }
 
 /// What every way allocates.
-pub(crate) fn allocations(ways: &[Hit<'_>]) -> Table {
+pub(crate) fn allocations(title: &str, ways: &[Hit<'_>]) -> Table {
     /// The engine buffers reads, and what it allocates to work them off comes in lumps.
     const LUMPS: f64 = 0.005;
     let mut table = Table::new(
-        "What a hit allocates",
+        title,
         &[
             "row",
             "allocations per hit",

@@ -14,7 +14,7 @@ pub(crate) fn tables(rounds: usize) -> Result<Vec<Table>, String> {
         hits::times(&on_zipf, "Hits, Zipf 0.99, one thread", 1, rounds),
         hits::times(&on_zipf, "Hits, Zipf 0.99, two threads", 2, rounds),
         hits::times(&on_hot, "Hits, one hot key, one thread", 1, rounds),
-        hits::allocations(&on_zipf),
+        hits::allocations("What a hit allocates", &on_zipf),
         pieces::table("Piece by piece, one hot key, one thread", &hot, rounds),
         pieces::table("Piece by piece, Zipf 0.99, one thread", &zipf, rounds),
     ];

@@ -85,16 +85,35 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
+/// What a group measured, and what beside larder took part.
+pub(crate) struct Measured {
+    pub(crate) tables: Vec<Table>,
+    /// Names of crates, whose versions are looked up in the lock file.
+    pub(crate) crates: &'static [&'static str],
+    /// Anything else, with its version.
+    pub(crate) server: Option<String>,
+}
+
+impl From<Vec<Table>> for Measured {
+    fn from(tables: Vec<Table>) -> Self {
+        Self {
+            tables,
+            crates: &["moka", "tokio"],
+            server: None,
+        }
+    }
+}
+
 /// Puts the tables of a group between its marks in `docs/benchmarks.md`, with what they were measured on.
-pub(crate) fn publish(group: &str, tables: &[Table]) -> Result<(), String> {
+pub(crate) fn publish(group: &str, measured: &Measured) -> Result<(), String> {
     let path = root().join("docs/benchmarks.md");
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let page = fs::read_to_string(&path).map_err(failed)?;
     let mut text = format!(
         "`cargo xtask bench {group}`, on {}.\n",
-        facts(&root().join("Cargo.lock"))?
+        facts(&root().join("Cargo.lock"), measured)?
     );
-    for table in tables {
+    for table in &measured.tables {
         text.push('\n');
         text.push_str(&table.markdown());
     }
@@ -135,13 +154,14 @@ fn root() -> PathBuf {
 }
 
 /// What a reader needs to know to judge the numbers; no date, so that a page changes only if they do.
-fn facts(lock: &Path) -> Result<String, String> {
+fn facts(lock: &Path, measured: &Measured) -> Result<String, String> {
     let lock = fs::read_to_string(lock).map_err(|error| format!("{}: {error}", lock.display()))?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let versions = ["moka", "tokio"].map(|name| {
+    let versions = measured.crates.iter().map(|name| {
         let version = version(&lock, name).unwrap_or("of unknown version");
         format!("{name} {version}")
     });
+    let versions: Vec<String> = versions.chain(measured.server.clone()).collect();
     Ok(format!(
         "{cores} cores of {}, {}, {}",
         model(),
