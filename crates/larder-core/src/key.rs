@@ -233,7 +233,17 @@ impl<'a> Key<'a> {
         let mut stored = String::with_capacity(self.namespace.name.len() + 1 + self.text_len());
         stored.push_str(&self.namespace.name);
         stored.push(':');
-        escape(&self.text(), &mut stored);
+        let (prefix, name) = (self.prefix, self.name);
+        let special = |part: &str| part.contains(['%', '~', '{', '}']);
+        if special(prefix) || special(name) {
+            escape(&self.text(), &mut stored);
+        } else {
+            stored.push_str(prefix);
+            if !prefix.is_empty() {
+                stored.push(':');
+            }
+            stored.push_str(name);
+        }
         stored
     }
 

@@ -12,7 +12,11 @@ use crate::driver::Fault;
 
 /// Runs a write. If its caller goes away or its time is over, the write goes on in a task of its own, and
 /// `orphaned` gets what came of it; that task ends with the connection at the latest.
-pub(crate) async fn finish<T, F, O>(future: F, within: Option<Duration>, orphaned: O) -> Result<T>
+pub(crate) fn finish<T, F, O>(
+    future: F,
+    within: Option<Duration>,
+    orphaned: O,
+) -> impl Future<Output = Result<T>> + Send
 where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
@@ -22,11 +26,14 @@ where
         write: Some((Box::pin(future), orphaned)),
         runtime: Handle::try_current().ok(),
     };
-    match within {
-        None => running.await,
-        Some(within) => tokio::time::timeout(within, running)
-            .await
-            .unwrap_or_else(|_| Err(Fault::Timeout.into())),
+    // Not an async function: that would keep room for the write itself, which is thousands of bytes, beside the box.
+    async move {
+        match within {
+            None => running.await,
+            Some(within) => tokio::time::timeout(within, running)
+                .await
+                .unwrap_or_else(|_| Err(Fault::Timeout.into())),
+        }
     }
 }
 

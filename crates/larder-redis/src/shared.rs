@@ -228,14 +228,20 @@ impl Shared {
     }
 
     /// One read that is one command.
-    pub(crate) async fn ask(&self, deadline: Option<Timestamp>, command: Command) -> Result<Reply> {
+    pub(crate) async fn ask(
+        &self,
+        deadline: Option<Timestamp>,
+        mut command: Command,
+    ) -> Result<Reply> {
         let mut retries = Retries::new(self, deadline);
         loop {
             let within = self.budget(deadline, self.settings.read_timeout);
             let answer = async {
+                let started = Instant::now();
                 let _permit = self.permit(within).await?;
                 let connection = self.reader()?;
-                match connection.call(command.clone(), within).await {
+                let left = after(within, started);
+                match connection.call(retries.copy(&mut command), left).await {
                     Err(fault) if fault.is_wrong_type() => Ok(Reply::Foreign),
                     reply => reply.map_err(Error::from),
                 }
@@ -260,7 +266,7 @@ impl Shared {
                 let started = Instant::now();
                 let _permit = self.permit(within).await?;
                 let connection = self.reader()?;
-                let left = within.saturating_sub(started.elapsed());
+                let left = after(within, started);
                 let replies = connection.pipeline(commands.clone(), left).await;
                 replies.map_err(Error::from)
             };
@@ -414,6 +420,16 @@ fn breaks(fault: &Fault) -> bool {
     *fault == Fault::Timeout || fault.is("READONLY")
 }
 
+/// What is left of a time after waiting for one's turn; all of it if that took none to speak of.
+fn after(within: Duration, started: Instant) -> Duration {
+    let waited = started.elapsed();
+    if waited < Duration::from_millis(1) {
+        within
+    } else {
+        within.saturating_sub(waited)
+    }
+}
+
 /// What failed for a moment is tried again: reads alone, as often as is configured, within the deadline.
 struct Retries<'a> {
     settings: &'a Settings,
@@ -429,6 +445,15 @@ impl<'a> Retries<'a> {
             clock: &*shared.clock,
             ends: deadline.unwrap_or(Timestamp::FOREVER),
             left: shared.settings.max_retries,
+        }
+    }
+
+    /// The command to send: itself, where it will never be sent again.
+    fn copy(&self, command: &mut Command) -> Command {
+        if self.left == 0 {
+            std::mem::replace(command, Command::fixed("", &[]))
+        } else {
+            command.clone()
         }
     }
 

@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use fred::clients::Client;
-use fred::interfaces::{ClientLike, TrackingInterface};
+use fred::interfaces::{ClientLike, KeysInterface, TrackingInterface};
 use fred::types::client::Invalidation;
 use fred::types::config::Options;
-use fred::types::{ClusterHash, CustomCommand, Resp3Frame, Value};
+use fred::types::{ClusterHash, CustomCommand, Expiration, Resp3Frame, Value};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::task::AbortHandle;
 use tracing::Instrument as _;
@@ -118,16 +118,10 @@ impl Connection {
     /// Sends one command.
     pub(crate) async fn call(&self, command: Command, timeout: Duration) -> Result<Reply, Fault> {
         self.check()?;
-        let Command { name, arguments } = command;
-        let arguments: Vec<Value> = arguments.into_iter().map(Value::Bytes).collect();
+        let span = tracing::debug_span!("larder.redis", command = command.name);
         let client = self.client.with_options(&options(timeout));
-        let span = tracing::debug_span!("larder.redis", command = name);
-        let asking = client.custom_raw(custom(name), arguments);
-        let frame = asking.instrument(span).await;
-        let reply = match frame {
-            Ok(frame) => reply(frame),
-            Err(error) => Err(self.fault(&error)),
-        };
+        let sent = send(&client, command).instrument(span).await;
+        let reply = sent.unwrap_or_else(|error| Err(self.fault(&error)));
         self.heard(&reply, timeout);
         reply
     }
@@ -144,10 +138,9 @@ impl Connection {
             return Ok(Vec::new());
         }
         let pipeline = self.client.pipeline().with_options(&options(timeout));
-        for Command { name, arguments } in commands {
-            let arguments: Vec<Value> = arguments.into_iter().map(Value::Bytes).collect();
-            let queued = pipeline.custom_raw(custom(name), arguments).await;
-            queued.map_err(|error| self.fault(&error))?;
+        for command in commands {
+            let queued = send(&pipeline, command).await;
+            queued.map_err(|error| self.fault(&error))??;
         }
         let span = tracing::debug_span!("larder.redis", commands = count);
         let results = pipeline.try_all::<Value>().instrument(span).await;
@@ -218,6 +211,51 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Sends a command, or puts it into a pipeline. fred flushes the socket after each command that it knows as a custom
+/// one, so that callers beside one another never share a packet: what is sent often goes by its own name.
+async fn send<C: ClientLike + KeysInterface>(
+    client: &C,
+    command: Command,
+) -> Result<Result<Reply, Fault>, fred::error::Error> {
+    let Command { name, arguments } = command;
+    let value: Value = match (name, &arguments[..]) {
+        ("GET", [key]) => client.get(key.clone()).await?,
+        ("MGET", _) => client.mget(arguments).await?,
+        ("UNLINK", [key]) => client.unlink(key.clone()).await?,
+        ("SET", [key, entry]) => {
+            let (key, entry) = (key.clone(), entry.clone());
+            client.set(key, entry, None, None, false).await?
+        }
+        ("SET", [key, entry, word, millis]) if word == "PX" => {
+            let Some(millis) = parsed(millis) else {
+                return Ok(Err(no_number()));
+            };
+            let (key, entry, expiry) = (key.clone(), entry.clone(), Expiration::PX(millis));
+            client.set(key, entry, Some(expiry), None, false).await?
+        }
+        ("GETRANGE", [key, first, last]) => {
+            let (Some(first), Some(last)) = (parsed(first), parsed(last)) else {
+                return Ok(Err(no_number()));
+            };
+            client.getrange(key.clone(), first, last).await?
+        }
+        _ => {
+            let arguments: Vec<Value> = arguments.into_iter().map(Value::Bytes).collect();
+            let frame = client.custom_raw(custom(name), arguments).await?;
+            return Ok(reply(frame));
+        }
+    };
+    Ok(Ok(reply_of(value)))
+}
+
+fn parsed<N: std::str::FromStr>(number: &[u8]) -> Option<N> {
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+fn no_number() -> Fault {
+    Fault::Refused("ERR a number that is none".to_owned())
 }
 
 /// F1, F5: every command has a deadline, and none waits for a connection to come.
