@@ -109,6 +109,11 @@ const FORMS: &str = "a Redis URL is redis://[user:password@]host[:port][/db], re
 pub(crate) fn parse(url: &SecretString) -> Result<Parsed> {
     let wrong = |why: &str| invalid(format!("{why}; {FORMS}"));
     let url = Url::parse(url.expose_secret()).map_err(|error| wrong(&error.to_string()))?;
+    if url.fragment().is_some() {
+        return Err(wrong(
+            "a # in a URL begins what no server gets: write %23 in a password",
+        ));
+    }
     let (scheme, tls) = match url.scheme() {
         "redis" | "valkey" => (Scheme::Tcp, false),
         "rediss" | "valkeys" => (Scheme::Tcp, true),
@@ -120,7 +125,7 @@ pub(crate) fn parse(url: &SecretString) -> Result<Parsed> {
                 "Redis Cluster isn't there yet: name one server, or sentinels".to_owned(),
             ));
         }
-        other => return Err(wrong(&format!("{other:?} is no scheme of Redis"))),
+        _ => return Err(wrong("this is no scheme of Redis")),
     };
     let mut parsed = Parsed::bare(match scheme {
         Scheme::Unix => {

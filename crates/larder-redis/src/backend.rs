@@ -22,6 +22,8 @@ pub struct Redis {
     shared: Arc<Shared>,
     /// Ends with the store, and the connections with it.
     tasks: std::sync::Mutex<JoinSet<()>>,
+    /// Whether this only waits for what is under way.
+    leaving: bool,
 }
 
 impl Redis {
@@ -74,6 +76,7 @@ impl Redis {
         Ok(Self {
             shared,
             tasks: tasks.into(),
+            leaving: false,
         })
     }
 
@@ -101,9 +104,30 @@ impl Redis {
     }
 }
 
+/// How long what is under way may take when the last handle is dropped: leases are given back then.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
+
 impl Drop for Redis {
     fn drop(&mut self) {
-        self.stop();
+        let (true, Ok(runtime)) = (
+            self.shared.is_busy() && !self.shared.is_closed() && !self.leaving,
+            tokio::runtime::Handle::try_current(),
+        ) else {
+            self.stop();
+            return;
+        };
+        let tasks = self.tasks.get_mut();
+        let tasks = std::mem::take(tasks.unwrap_or_else(std::sync::PoisonError::into_inner));
+        let ending = Self {
+            shared: Arc::clone(&self.shared),
+            tasks: tasks.into(),
+            // A runtime that is ending drops the task at once, and this with it.
+            leaving: true,
+        };
+        runtime.spawn(async move {
+            let deadline = ending.shared.clock.now().saturating_add(LAST_WORDS);
+            ending.shared.drain(deadline).await;
+        });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use larder_core::{Error, ErrorKind, Result};
 
-use crate::driver::{Command, Connection, Fault};
+use crate::driver::{Command, Connection, Fault, Reply};
 
 /// The answer to `INFO`, read where it is needed.
 #[derive(Debug)]
@@ -16,11 +16,19 @@ impl Facts {
         connection: &Connection,
         timeout: std::time::Duration,
     ) -> std::result::Result<Self, Fault> {
-        let info = connection
-            .call(Command::fixed("INFO", &[]), timeout)
-            .await?;
+        let asked = Command::fixed("INFO", &[]);
+        Self::read(connection.call(asked, timeout).await?)
+    }
+
+    /// An answer to `INFO`.
+    pub(crate) fn read(info: Reply) -> std::result::Result<Self, Fault> {
         let info = info.into_bytes()?.unwrap_or_default();
         Ok(Self(String::from_utf8_lossy(&info).into_owned()))
+    }
+
+    /// Whether the server follows another.
+    pub(crate) fn is_replica(&self) -> bool {
+        self.get("role").is_some_and(|role| role != "master")
     }
 
     /// The value of a fact.
@@ -66,7 +74,7 @@ impl Facts {
                 "this server is a node of a cluster, which larder can't use yet",
             ));
         }
-        if self.get("role").is_some_and(|role| role != "master") {
+        if self.is_replica() {
             return Err(Error::new(
                 ErrorKind::Unavailable,
                 "this server is a replica: name the primary, or the sentinels that know it",

@@ -81,6 +81,7 @@ impl Shared {
                     Ok(Filled::Refused)
                 }
                 Err(fault) => {
+                    self.echoes.give_up(&stored, &bytes);
                     self.tell(&key, None);
                     Err(fault.into())
                 }

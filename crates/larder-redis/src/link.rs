@@ -32,7 +32,6 @@ struct Former {
 pub(crate) struct Link {
     primary: Arc<Primary>,
     pushes: Pushes,
-    run: String,
 }
 
 /// Makes the connection that carries the writes and tells of changes.
@@ -73,9 +72,9 @@ async fn connect(shared: &Shared, former: Option<&Former>) -> Result<Link> {
             primary: Arc::new(Primary {
                 connection,
                 scripts,
+                run: facts.run().to_owned(),
             }),
             pushes,
-            run: facts.run().to_owned(),
         })
     };
     connecting.await.map_err(|error| explained(shared, &error))
@@ -87,8 +86,8 @@ fn explained(shared: &Shared, error: &Error) -> Error {
     Error::new(error.kind(), message).with_status(error.status())
 }
 
-/// One beat of the heart: reads the server's clock and the namespace's generation, over the connection that
-/// tells of changes. Answers the generation as it is stored.
+/// One beat of the heart: reads the server's clock, the namespace's generation, and whether the server is a primary
+/// still, over the connection that tells of changes. Answers the generation as it is stored.
 async fn beat(
     shared: &Shared,
     connection: &Connection,
@@ -98,11 +97,12 @@ async fn beat(
     let commands = vec![
         Command::fixed("TIME", &[]),
         Command::new("GET", [Bytes::from(marker)]),
+        Command::fixed("INFO", &["replication"]),
     ];
     let asked = shared.clock.now();
     let replies = connection.pipeline(commands, timeout).await?;
     let answered = shared.clock.now();
-    let [time, generation] = <[_; 2]>::try_from(replies)
+    let [time, generation, facts] = <[_; 3]>::try_from(replies)
         .map_err(|_other_length| Fault::Lost("an incomplete answer".into()))?;
     if let [Ok(seconds), Ok(micros)] = &time?.into_list()?[..]
         && let (Some(seconds), Some(micros)) =
@@ -111,7 +111,15 @@ async fn beat(
     {
         shared.offset.look(asked, server, answered);
     }
-    generation?.into_bytes()
+    // A replica follows another, which doesn't tell us of its changes.
+    if Facts::read(facts?)?.is_replica() {
+        return Err(Fault::Lost("the server has become a replica".into()));
+    }
+    match generation {
+        // No marker of ours, whatever it is.
+        Err(fault) if fault.is_wrong_type() => Ok(None),
+        generation => generation?.into_bytes(),
+    }
 }
 
 impl Link {
@@ -178,6 +186,8 @@ impl Link {
                     },
                     Ok(Err(Fault::Timeout)) => return Fault::Lost("no answer to a heartbeat".into()),
                     Ok(Err(fault)) if fault.is_uncertain() => return fault,
+                    // Who may not ask any more can't know whether it is told.
+                    Ok(Err(fault)) if fault.is("NOPERM") || fault.is("NOAUTH") => return fault,
                     // Loading, busy: the connection stands.
                     Ok(Err(_)) => {}
                     Err(_) => return Fault::Lost("the heartbeat stopped".into()),
@@ -258,7 +268,7 @@ pub(crate) async fn keep_primary(shared: Arc<Shared>, first: Option<Link>) {
                 "redis: the connection is lost"
             );
             former = Some(Former {
-                run: std::mem::take(&mut link.run),
+                run: link.primary.run.clone(),
                 id: connection.id(),
             });
         }
@@ -296,21 +306,24 @@ pub(crate) async fn open_readers(shared: &Arc<Shared>) {
     for lane in 0..shared.lanes() {
         let shared = Arc::clone(shared);
         opening.spawn(async move {
-            if let Ok(reader) = open_reader(&shared).await {
-                shared.set_reader(lane, Some(reader));
+            if let Ok((reader, run)) = open_reader(&shared).await {
+                shared.add_reader(lane, reader, &run);
             }
         });
     }
     while opening.join_next().await.is_some() {}
 }
 
-async fn open_reader(shared: &Shared) -> Result<Arc<Connection>> {
+/// A connection for reads, and the run of the server that it leads to.
+async fn open_reader(shared: &Shared) -> Result<(Arc<Connection>, String)> {
     let settings = &shared.settings;
     let fetched = tokio::time::timeout(settings.dial_timeout, settings.credentials.fetch());
     let credentials = fetched
         .await
         .map_err(|_elapsed| Error::from(Fault::Lost("no credentials in time".into())))??;
-    Ok(driver::open(settings, &credentials).await?)
+    let reader = driver::open(settings, &credentials).await?;
+    let facts = Facts::ask(&reader, settings.dial_timeout).await?;
+    Ok((reader, facts.run().to_owned()))
 }
 
 /// Keeps one of the connections for reads.
@@ -322,9 +335,12 @@ pub(crate) async fn keep_reader(shared: Arc<Shared>, lane: usize) {
             watch_over(&shared, &reader).await;
             shared.set_reader(lane, None);
         }
-        match open_reader(&shared).await {
-            Ok(reader) => shared.set_reader(lane, Some(reader)),
-            Err(_) => pause = backoff(pause).await,
+        let added = match open_reader(&shared).await {
+            Ok((reader, run)) => shared.add_reader(lane, reader, &run),
+            Err(_) => false,
+        };
+        if !added {
+            pause = backoff(pause).await;
         }
     }
 }
@@ -357,7 +373,10 @@ async fn backoff(pause: Duration) -> Duration {
 pub(crate) async fn refresh_credentials(shared: Arc<Shared>, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
-        match shared.settings.credentials.fetch().await {
+        let fetching = shared.settings.credentials.fetch();
+        let fetched = tokio::time::timeout(shared.settings.dial_timeout, fetching).await;
+        let late = |_elapsed| Err(Fault::Lost("no credentials in time".into()).into());
+        match fetched.unwrap_or_else(late) {
             Ok(credentials) => authenticate(&shared, &credentials).await,
             Err(error) => {
                 tracing::warn!(cache = shared.namespace.as_str(), %error, "redis: no new credentials");

@@ -86,7 +86,12 @@ impl Shared {
         };
         let mut made = HashMap::new();
         for ((marker, version), reply) in markers.into_iter().zip(fresh).zip(replies) {
-            let version = match reply?.into_bytes()?.as_deref().map(parse) {
+            let there = match reply {
+                // Something that is no string is no version either.
+                Err(fault) if fault.is_wrong_type() => Some(None),
+                reply => reply?.into_bytes()?.as_deref().map(parse),
+            };
+            let version = match there {
                 // U54: created, an own write. Whoever believed another version must ask again.
                 None => {
                     self.bumped(&marker);

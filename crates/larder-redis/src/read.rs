@@ -179,7 +179,10 @@ impl Shared {
         let mut entries = Vec::with_capacity(keys.len());
         for (key, reply) in keys.into_iter().zip(replies) {
             // It may have become something that is no string.
-            let Ok(reply) = reply else { continue };
+            let reply = match reply {
+                Err(fault) if fault.is_wrong_type() => continue,
+                reply => reply?,
+            };
             let first = reply.into_bytes()?.unwrap_or_default();
             let head = self.head_of(&key.as_key(), first, deadline).await?;
             let listed = head.filter(|head| {

@@ -49,6 +49,8 @@ pub(crate) struct Shared {
 pub(crate) struct Primary {
     pub(crate) connection: Arc<Connection>,
     pub(crate) scripts: Scripts,
+    /// The run of the server that it leads to.
+    pub(crate) run: String,
 }
 
 /// How long the server is to keep an entry.
@@ -108,8 +110,29 @@ impl Shared {
         }
     }
 
+    /// From now on writes go over this connection. Reads must come from the server whose changes it tells: the other
+    /// connections may lead to one that was the primary before, so they are closed and made anew.
     pub(crate) fn set_primary(&self, primary: Option<Arc<Primary>>) {
-        *self.primary.write().unwrap_or_else(PoisonError::into_inner) = primary;
+        let mut current = self.primary.write().unwrap_or_else(PoisonError::into_inner);
+        if primary.is_some() {
+            for lane in 0..self.readers.len() {
+                if let Some(reader) = self.lane(lane) {
+                    reader.close();
+                    self.set_reader(lane, None);
+                }
+            }
+        }
+        *current = primary;
+    }
+
+    /// Takes a connection for reads into use, if it leads to where the writes go; answers whether it does.
+    pub(crate) fn add_reader(&self, lane: usize, reader: Arc<Connection>, run: &str) -> bool {
+        let primary = self.primary.read().unwrap_or_else(PoisonError::into_inner);
+        let fits = primary.as_ref().is_some_and(|primary| primary.run == run);
+        if fits {
+            self.set_reader(lane, Some(reader));
+        }
+        fits
     }
 
     /// A connection for reads: one of those made for it, else that of the writes.
@@ -197,6 +220,11 @@ impl Shared {
         let idle = tokio::time::timeout(within, self.permits.acquire_many(all)).await;
         let left = self.settings.max_in_flight - self.permits.available_permits();
         if idle.is_ok() { 0 } else { left as u64 }
+    }
+
+    /// Whether something is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.permits.available_permits() < self.settings.max_in_flight
     }
 
     /// What an operation may take: its limit, or less if its caller gives it less.

@@ -43,6 +43,9 @@ pub struct Cache {
     shared: Arc<Shared>,
 }
 
+/// The part of the time for closing that is kept for what is left to do after the loads.
+const LAST_PART: u32 = 10;
+
 impl Cache {
     /// Starts a cache in a namespace: 1 to 64 of `A-Z a-z 0-9 _ . -`. The namespace is also the label
     /// of its metrics.
@@ -286,8 +289,11 @@ impl Cache {
     pub async fn close(&self, within: Duration) -> Result<Closed> {
         let shared = &self.shared;
         shared.close();
-        let deadline = shared.clock.now().saturating_add(within);
-        let loads_stopped = shared.tasks.drain(deadline, &*shared.clock).await;
+        let now = shared.clock.now();
+        let deadline = now.saturating_add(within);
+        // The rest is for giving back the leases of loads that are stopped.
+        let loads_end = now.saturating_add(within.saturating_sub(within / LAST_PART));
+        let loads_stopped = shared.tasks.drain(loads_end, &*shared.clock).await;
         let CloseReport { undelivered, .. } = shared.store.close(deadline).await?;
         tracing::info!(
             cache = shared.namespace.as_str(),

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use larder_core::{Clock, Error, ErrorKind, Result, Timestamp};
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
 use crate::race::race;
 
@@ -19,6 +19,9 @@ struct Running {
     tasks: JoinSet<()>,
     closed: bool,
 }
+
+/// How many turns of the runtime tasks that are stopped have to end.
+const LAST_TURNS: usize = 100;
 
 impl Tasks {
     /// Starts a task on the caller's runtime.
@@ -56,11 +59,22 @@ impl Tasks {
         if race(ended, clock.sleep_until(deadline)).await.is_some() {
             return 0;
         }
-        let mut running = self.lock();
-        let left = running.tasks.len() as u64;
-        // Not awaited: a task on a runtime that nobody drives would never end.
-        running.tasks.abort_all();
-        running.tasks.detach_all();
+        let left = {
+            let mut running = self.lock();
+            running.tasks.abort_all();
+            running.tasks.len() as u64
+        };
+        // A task that is stopped gives its lease back as it goes, which the store must still be there for. Not
+        // awaited: a task on a runtime that nobody drives would never end.
+        for _ in 0..LAST_TURNS {
+            yield_now().await;
+            let mut running = self.lock();
+            while running.tasks.try_join_next().is_some() {}
+            if running.tasks.is_empty() {
+                break;
+            }
+        }
+        self.lock().tasks.detach_all();
         left
     }
 

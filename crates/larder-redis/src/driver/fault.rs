@@ -64,10 +64,12 @@ impl From<Fault> for Error {
                 format!("redis can't be reached: {why}"),
             ),
             Fault::Refused(message) => match fault.code().unwrap_or_default() {
-                code if TEMPORARY.contains(&code) => Self::new(
-                    ErrorKind::Unavailable,
-                    format!("redis can't do it now: {message}"),
-                ),
+                code if TEMPORARY.contains(&code) || message.contains("max number of clients") => {
+                    Self::new(
+                        ErrorKind::Unavailable,
+                        format!("redis can't do it now: {message}"),
+                    )
+                }
                 "NOAUTH" | "WRONGPASS" => {
                     permanent(format!("redis refuses the credentials: {message}"))
                 }

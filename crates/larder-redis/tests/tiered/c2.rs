@@ -393,3 +393,57 @@ async fn c3_another_node_hears_of_every_kind_of_write() {
     eventually("a delete", || b.in_memory("a").is_none()).await;
     assert_eq!(b.get("a").await, None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c2_reads_come_from_the_server_whose_changes_are_told() {
+    // The address leads elsewhere from now on, as after a failover; the connections for reads don't notice.
+    let (stack, proxy) = behind_a_proxy().await;
+    stack.set("a", "former").await;
+    let other = RedisServer::start();
+    other.command(&[
+        b"SET".as_slice(),
+        stack.stored("a").as_bytes(),
+        &stack.bytes("a", "present"),
+    ]);
+    let ear = Ear::on(&stack);
+    proxy.set_target(other.address());
+    let told_by = stack
+        .server
+        .command(&["CLIENT", "LIST", "TYPE", "NORMAL"])
+        .text();
+    // The flags of a connection that is told of changes: tracking, broadcast.
+    let line = told_by
+        .lines()
+        .find(|line| line.contains(" flags=tB ") || line.contains("flags=Bt"));
+    let line = line.expect("one connection is told of changes");
+    let id = line
+        .split(' ')
+        .find_map(|part| part.strip_prefix("id="))
+        .expect("it has a number");
+    stack.server.command(&["CLIENT", "KILL", "ID", id]);
+    ear.hears("down").await;
+    ear.hears("up").await;
+    for _ in 0..50 {
+        assert_eq!(stack.in_redis("a").await.as_deref(), Some("present"));
+    }
+    assert_eq!(stack.get("a").await.as_deref(), Some("present"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c2_a_flushall_right_after_the_generation_changed_is_noticed() {
+    let (stack, _proxy) =
+        behind_a_proxy_with(|settings| settings.heartbeat(Duration::from_millis(300))).await;
+    let generation = [larder_core::Marker::generation(&stack.namespace)];
+    let options = WriteOptions::default();
+    stack
+        .store
+        .bump(&generation, &options)
+        .await
+        .expect("a bump");
+    stack.set("a", "gone").await;
+    stack.server.command(&["FLUSHALL"]);
+    eventually("memory forgets what was flushed", || {
+        stack.in_memory("a").is_none()
+    })
+    .await;
+}

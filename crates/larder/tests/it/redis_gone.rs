@@ -148,3 +148,41 @@ async fn a1_loads_go_on_while_connections_are_reset() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a6_a_load_that_is_stopped_by_closing_gives_its_lease_back() {
+    for dropped in [false, true] {
+        let server = RedisServer::start();
+        let namespace = Subject::new_namespace();
+        let at = |store| Cache::builder(namespace.as_str()).tier(store).build();
+        let leaving = at(store(1, &namespace, settings(server.url())).await).await;
+        let staying = at(store(1, &namespace, settings(server.url())).await).await;
+        let (leaving, staying) = (leaving.expect("a server"), staying.expect("a server"));
+        let space = leaving.space::<u32>("n");
+        let (started, began) = tokio::sync::oneshot::channel();
+        let load = tokio::spawn(async move {
+            let loader = || async move {
+                let _ = started.send(());
+                std::future::pending::<Result<u32, std::io::Error>>().await
+            };
+            space.get_or_load("k", loader).await
+        });
+        began.await.expect("the load begins");
+        if dropped {
+            load.abort();
+            drop((load.await, leaving));
+        } else {
+            let closed = leaving.close(Duration::from_millis(500)).await;
+            assert_eq!(closed.expect("no trouble").loads_stopped, 1);
+        }
+        let began = Instant::now();
+        let space = staying.space::<u32>("n");
+        let loaded = space.get_or_load("k", || async { Ok::<_, std::io::Error>(7u32) });
+        assert_eq!(*loaded.await.expect("a load"), 7);
+        assert!(
+            began.elapsed() < LOAD,
+            "another node waited {:?} (dropped: {dropped})",
+            began.elapsed()
+        );
+    }
+}
