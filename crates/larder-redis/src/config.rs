@@ -273,7 +273,7 @@ impl RedisBuilder {
         self.clone().settings().map(drop)
     }
 
-    fn settings(self) -> Result<Settings> {
+    pub(crate) fn settings(self) -> Result<Settings> {
         let mut parsed = match &self.place {
             Place::Url(url) => address::parse(url)?,
             Place::Address(text) => Parsed::bare(Address::Tcp(Host::parse(text, 6379)?)),

@@ -183,3 +183,31 @@ fn connection(settings: &Settings) -> ConnectionConfig {
         ..ConnectionConfig::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RedisBuilder;
+
+    #[test]
+    fn f11_no_default_of_the_drivers_is_left_that_would_hurt() {
+        let builder = RedisBuilder::from_address("localhost:6379");
+        let settings = builder.settings().expect("sound settings");
+        let connection = connection(&settings);
+        assert_eq!(connection.tcp.nodelay, Some(true));
+        assert!(connection.tcp.keepalive.is_some());
+        assert!(
+            connection
+                .tcp
+                .user_timeout
+                .is_some_and(|limit| !limit.is_zero()),
+            "F3"
+        );
+        assert_eq!(connection.max_command_attempts, 1, "F6");
+        assert_eq!(connection.max_command_buffer_len, 0, "F4");
+        assert!(!connection.connection_timeout.is_zero());
+        let performance = performance(&settings);
+        assert!(!performance.default_command_timeout.is_zero(), "F1");
+        assert!(performance.broadcast_channel_capacity >= 1_024, "F8");
+    }
+}
