@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use larder_core::{Clock, Error, ErrorKind, Result, Timestamp};
 use tokio::runtime::Handle;
@@ -20,8 +21,8 @@ struct Running {
     closed: bool,
 }
 
-/// How many turns of the runtime tasks that are stopped have to end.
-const LAST_TURNS: usize = 100;
+/// How long tasks that are stopped have to end: in real time, because it is the runtime that is waited for.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Tasks {
     /// Starts a task on the caller's runtime.
@@ -66,7 +67,8 @@ impl Tasks {
         };
         // A task that is stopped gives its lease back as it goes, which the store must still be there for. Not
         // awaited: a task on a runtime that nobody drives would never end.
-        for _ in 0..LAST_TURNS {
+        let stopped = Instant::now();
+        while stopped.elapsed() < LAST_WORDS {
             yield_now().await;
             let mut running = self.lock();
             while running.tasks.try_join_next().is_some() {}

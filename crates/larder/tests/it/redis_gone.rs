@@ -172,7 +172,7 @@ async fn a6_a_load_that_is_stopped_by_closing_gives_its_lease_back() {
             load.abort();
             drop((load.await, leaving));
         } else {
-            let closed = leaving.close(Duration::from_millis(500)).await;
+            let closed = leaving.close(Duration::from_secs(5)).await;
             assert_eq!(closed.expect("no trouble").loads_stopped, 1);
         }
         let began = Instant::now();
