@@ -93,15 +93,6 @@ impl Redis {
             self.shared.set_reader(lane, None);
         }
     }
-
-    /// What a write may take before its caller stops waiting: nothing but the connection's own limit, unless
-    /// the caller says so.
-    fn within(&self, options: &WriteOptions) -> Option<std::time::Duration> {
-        let limit = self.shared.settings.write_timeout;
-        options
-            .deadline
-            .map(|_| self.shared.budget(options.deadline, limit))
-    }
 }
 
 /// How long what is under way may take when the last handle is dropped: leases are given back then.
@@ -174,13 +165,13 @@ impl Backend for Redis {
         let keep = shared.keep(entry.head().lifetime());
         let (key, id) = (key.to_buf(), entry.id());
         let setting = async move { shared.set(key, id, bytes, keep).await };
-        finish(setting, self.within(options), Forget).await
+        finish(setting, self.shared.within(options.deadline), Forget).await
     }
 
     async fn delete(&self, key: &Key<'_>, options: &WriteOptions) -> Result<Deletion> {
         let (shared, key) = (Arc::clone(&self.shared), key.to_buf());
         let deleting = async move { shared.delete(key).await };
-        finish(deleting, self.within(options), Forget).await
+        finish(deleting, self.shared.within(options.deadline), Forget).await
     }
 
     async fn invalidate(&self, key: &Key<'_>, options: &WriteOptions) -> Result<Deletion> {
@@ -190,7 +181,7 @@ impl Backend for Redis {
     async fn expire(&self, key: &Key<'_>, expiry: Expiry, options: &WriteOptions) -> Result<bool> {
         let (shared, key, view) = (Arc::clone(&self.shared), key.to_buf(), options.view);
         let expiring = async move { shared.expire(key, expiry, view).await };
-        finish(expiring, self.within(options), Forget).await
+        finish(expiring, self.shared.within(options.deadline), Forget).await
     }
 
     async fn update(
@@ -201,7 +192,7 @@ impl Backend for Redis {
     ) -> Result<Updated> {
         let (shared, key, view) = (Arc::clone(&self.shared), key.to_buf(), options.view);
         let updating = async move { shared.update(key, update, view).await };
-        finish(updating, self.within(options), Forget).await
+        finish(updating, self.shared.within(options.deadline), Forget).await
     }
 
     async fn batch(
@@ -223,7 +214,7 @@ impl Backend for Redis {
     async fn release(&self, tokens: Vec<FillToken>, options: &WriteOptions) -> Result<()> {
         let shared = Arc::clone(&self.shared);
         let releasing = async move { shared.release(&tokens).await };
-        finish(releasing, self.within(options), Forget).await
+        finish(releasing, self.shared.within(options.deadline), Forget).await
     }
 
     async fn markers(
@@ -241,7 +232,7 @@ impl Backend for Redis {
         }
         let (shared, markers) = (Arc::clone(&self.shared), markers.to_vec());
         let bumping = async move { shared.bump(markers).await };
-        finish(bumping, self.within(options), Forget).await
+        finish(bumping, self.shared.within(options.deadline), Forget).await
     }
 
     fn watch(&self) -> Option<&Changes> {

@@ -10,15 +10,17 @@ use larder_core::{
 
 use crate::driver::{Command, Fault, Reply};
 use crate::finish::{Forget, finish};
+use crate::keep::{Keep, set_command};
 use crate::read::head_command;
 use crate::script::Script;
-use crate::shared::{Primary, Shared, set_command};
+use crate::shared::{Primary, Shared};
 use crate::write::{HEAD, delete_commands};
 
 /// An operation on its way.
 enum Step {
     Get,
     Head,
+    /// The entry that is there afterwards, if its time isn't over.
     Set(Option<EntryId>),
     Delete,
     Expire,
@@ -55,15 +57,11 @@ impl Shared {
             return self.get_all(&operations, options.deadline).await;
         }
         let count = operations.len();
-        let mut steps = Vec::with_capacity(count);
-        for operation in operations {
-            let key = operation.key().to_buf();
-            steps.push((key, operation.into()));
-        }
-        let steps: Vec<(KeyBuf, Intent)> = steps;
-        let within = options
-            .deadline
-            .map(|_| self.budget(options.deadline, self.settings.write_timeout));
+        let steps = operations
+            .into_iter()
+            .map(|operation| (operation.key().to_buf(), Intent::from(operation)))
+            .collect();
+        let within = self.within(options.deadline);
         let (shared, view) = (Arc::clone(self), options.view);
         let performing = async move { Ok(shared.perform(steps, view).await) };
         match finish(performing, within, Forget).await {
@@ -81,21 +79,19 @@ impl Shared {
         if operations.is_empty() {
             return Vec::new();
         }
-        let names: Vec<Bytes> = operations
+        let names = operations
             .iter()
             .map(|operation| operation.key().stored_name().into())
             .collect();
-        let answer = self.ask(deadline, Command::new("MGET", names)).await;
-        match answer.and_then(|reply| reply.into_list().map_err(Error::from)) {
-            Ok(found) if found.len() == operations.len() => operations
+        match self.read_all(deadline, names).await {
+            Ok(found) => operations
                 .iter()
                 .zip(found)
-                .map(|(operation, found)| {
-                    let entry = self.found(operation.key(), found.map_err(Error::from))?;
+                .map(|(operation, stored)| {
+                    let entry = self.decode(operation.key(), stored?.as_ref());
                     Ok(BatchReply::Entry(entry))
                 })
                 .collect(),
-            Ok(_) => vec![Err(Fault::Lost("an incomplete answer".into()).into()); operations.len()],
             Err(error) => vec![Err(error); operations.len()],
         }
     }
@@ -162,7 +158,7 @@ impl Shared {
         let stored = || Bytes::from(key.as_key().stored_name());
         match intent {
             Intent::Get => {
-                commands.push(Command::new("GET", [stored()]));
+                commands.push(self.read_command(stored()));
                 Step::Get
             }
             Intent::Head => {
@@ -173,7 +169,7 @@ impl Shared {
                 Ok(bytes) => {
                     let keep = self.keep(entry.head().lifetime());
                     commands.push(set_command(stored(), bytes, keep));
-                    Step::Set(Some(entry.id()))
+                    Step::Set(Some(entry.id()).filter(|_| keep != Keep::Gone))
                 }
                 Err(error) => Step::Wrong(error),
             },
@@ -212,8 +208,10 @@ impl Shared {
             Step::Get => match reply() {
                 Err(fault) if fault.is_wrong_type() => Ok(BatchReply::Entry(self.foreign())),
                 reply => {
-                    let reply = reply.map_err(Error::from);
-                    Ok(BatchReply::Entry(self.found(&key.as_key(), reply)?))
+                    let stored = self.stored(reply?)?;
+                    Ok(BatchReply::Entry(
+                        self.decode(&key.as_key(), stored.as_ref()),
+                    ))
                 }
             },
             Step::Head => match reply() {

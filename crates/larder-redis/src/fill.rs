@@ -21,9 +21,7 @@ impl Shared {
         options: &WriteOptions,
     ) -> Vec<Result<Filled>> {
         let count = fills.len();
-        let within = options
-            .deadline
-            .map(|_| self.budget(options.deadline, self.settings.write_timeout));
+        let within = self.within(options.deadline);
         let shared = Arc::clone(self);
         let filling = async move { shared.fill_all(fills).await };
         match finish(filling, within, Forget).await {

@@ -11,12 +11,14 @@ use larder_core::{
     LeaseOptions, Lifetime, Result, Timestamp, Version,
 };
 
-use crate::driver::{Command, Fault, Reply, fixed, number};
+use crate::driver::{Fault, Reply, number};
 use crate::echoes::IDENTITY;
 use crate::finish::{AsyncOrphan, finish};
+use crate::keep::Keep;
+use crate::limit::Claimed;
 use crate::names;
 use crate::script::{Call, Script};
-use crate::shared::{Keep, Primary, Shared};
+use crate::shared::{Primary, Shared};
 
 /// How often a claim is repeated because somebody else was faster in between.
 const ROUNDS: usize = 16;
@@ -74,9 +76,7 @@ impl Shared {
     ) -> Vec<Result<Lease>> {
         let count = keys.len();
         let keys: Vec<KeyBuf> = keys.iter().map(Key::to_buf).collect();
-        let within = options
-            .deadline
-            .map(|_| self.budget(options.deadline, self.settings.write_timeout));
+        let within = self.within(options.deadline);
         let (shared, options) = (Arc::clone(self), options.clone());
         let asking = async move { Ok(shared.ask_leases(&keys, &options).await) };
         match finish(asking, within, GiveBack(Arc::clone(self))).await {
@@ -99,8 +99,13 @@ impl Shared {
         match claims.await {
             Ok(asked) => asked
                 .into_iter()
-                .map(|asked| match asked {
+                .zip(keys)
+                .map(|(asked, key)| match asked {
                     Ok(Asked::Answer(lease)) => Ok(lease),
+                    // Never stored and never there: somebody's empty string.
+                    Ok(Asked::Takeover(seen)) if seen.is_empty() => {
+                        Ok(granted(key, EntryId::random(), Seen::Foreign, None))
+                    }
                     Ok(_) => Err(Error::new(
                         ErrorKind::Unavailable,
                         "redis: no lease, because the key changes all the time",
@@ -120,22 +125,16 @@ impl Shared {
         options: &LeaseOptions,
     ) -> Result<Vec<Result<Asked>>> {
         let mut placeholders = Vec::with_capacity(keys.len());
-        let mut commands = Vec::with_capacity(keys.len());
         for key in keys {
-            let (token, placeholder) = self.placeholder(key, options)?;
-            let keep = self.keep(lasting(self.clock.now(), options.until));
-            let name = Bytes::from(key.as_key().stored_name());
-            let mut arguments = vec![name, placeholder.clone(), fixed("NX"), fixed("GET")];
-            match keep {
-                Keep::Millis(millis) => arguments.extend([fixed("PX"), number(millis)]),
-                Keep::Forever => {}
-                Keep::Gone => arguments.extend([fixed("PX"), number(1)]),
-            }
-            placeholders.push((token, placeholder));
-            commands.push(Command::new("SET", arguments));
+            placeholders.push(self.placeholder(key, options)?);
         }
-        let replies = match self.write_all(primary, commands).await {
-            Ok(replies) => replies,
+        let keep = self.keep(lasting(self.clock.now(), options.until));
+        let claims = keys.iter().zip(&placeholders).map(|(key, (_, bytes))| {
+            let name = Bytes::from(key.as_key().stored_name());
+            (name, bytes.clone(), keep)
+        });
+        let claimed = match self.claim_all(primary, claims).await {
+            Ok(claimed) => claimed,
             Err(fault) => {
                 // H3: granted, perhaps; what memory holds may be old, and nobody knows of the lease.
                 for (key, (token, _)) in keys.iter().zip(placeholders) {
@@ -145,20 +144,16 @@ impl Shared {
                 return Err(fault.into());
             }
         };
-        let asked = keys.iter().zip(placeholders).zip(replies);
+        let asked = keys.iter().zip(placeholders).zip(claimed);
         Ok(asked
-            .map(|((key, (token, placeholder)), reply)| match reply {
-                Ok(Reply::Nil) => {
+            .map(|((key, (token, placeholder)), claimed)| match claimed {
+                Ok(Claimed::Stored) => {
                     // P2: a grant is a write of our own, and this is the handler of its reply.
                     self.leased(key);
-                    Ok(Asked::Answer(granted(
-                        key,
-                        token,
-                        Seen::Placeholder(identity(&placeholder)),
-                        None,
-                    )))
+                    let seen = Seen::Placeholder(identity(&placeholder));
+                    Ok(Asked::Answer(granted(key, token, seen, None)))
                 }
-                Ok(reply) => Ok(self.met(key, reply.into_bytes()?.as_ref(), options)),
+                Ok(Claimed::Met(stored)) => Ok(self.met(key, stored.as_ref(), options)),
                 Err(fault) if fault.is_wrong_type() => {
                     Ok(Asked::Answer(granted(key, token, Seen::Foreign, None)))
                 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod ask;
 mod backend;
 mod batch;
 mod canary;
@@ -12,7 +13,9 @@ mod echoes;
 mod facts;
 mod fill;
 mod finish;
+mod keep;
 mod lease;
+mod limit;
 mod link;
 mod marker;
 mod names;

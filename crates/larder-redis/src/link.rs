@@ -96,7 +96,7 @@ async fn beat(
     let marker = Marker::generation(&shared.namespace).stored_name();
     let commands = vec![
         Command::fixed("TIME", &[]),
-        Command::new("GET", [Bytes::from(marker)]),
+        shared.read_command(marker.into()),
         Command::fixed("INFO", &["replication"]),
     ];
     let asked = shared.clock.now();
@@ -118,7 +118,7 @@ async fn beat(
     match generation {
         // No marker of ours, whatever it is.
         Err(fault) if fault.is_wrong_type() => Ok(None),
-        generation => generation?.into_bytes(),
+        generation => shared.stored(generation?),
     }
 }
 

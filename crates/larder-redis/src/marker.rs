@@ -6,8 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use larder_core::{Change, Error, Marker, MarkerRead, Result, Timestamp, Version};
 
-use crate::driver::{Command, Fault, Reply, fixed};
+use crate::driver::{Command, Fault, Reply};
 use crate::finish::{Forget, finish};
+use crate::keep::Keep;
+use crate::limit::Claimed;
 use crate::shared::Shared;
 
 /// The version that stored bytes stand for; `None` for what is none.
@@ -38,11 +40,9 @@ impl Shared {
             return Ok(Vec::new());
         }
         let names: Vec<Bytes> = markers.iter().map(name).collect();
-        let found = self.ask(deadline, Command::new("MGET", names)).await?;
         let mut versions = Vec::with_capacity(markers.len());
-        for found in found.into_list()? {
-            let stored = found?.into_bytes()?;
-            versions.push(stored.as_deref().and_then(parse));
+        for stored in self.read_all(deadline, names).await? {
+            versions.push(stored?.as_deref().and_then(parse));
         }
         let missing: Vec<Marker> = markers
             .iter()
@@ -54,7 +54,7 @@ impl Shared {
             return Ok(versions);
         }
         let shared = Arc::clone(self);
-        let within = deadline.map(|_| self.budget(deadline, self.settings.write_timeout));
+        let within = self.within(deadline);
         let made = finish(async move { shared.make(missing).await }, within, Forget).await?;
         for (marker, version) in markers.iter().zip(&mut versions) {
             if version.is_none() {
@@ -69,37 +69,32 @@ impl Shared {
         let _permit = self.permit(self.settings.write_timeout).await?;
         let primary = self.primary()?;
         let fresh: Vec<Version> = markers.iter().map(|_| Version::random()).collect();
-        let commands = markers
-            .iter()
-            .zip(&fresh)
-            .map(|(marker, version)| {
-                let arguments = [name(marker), format(*version), fixed("NX"), fixed("GET")];
-                Command::new("SET", arguments)
-            })
-            .collect();
-        let replies = match self.write_all(&primary, commands).await {
-            Ok(replies) => replies,
+        let claims = markers.iter().zip(&fresh);
+        let claims =
+            claims.map(|(marker, version)| (name(marker), format(*version), Keep::Forever));
+        let claimed = match self.claim_all(&primary, claims).await {
+            Ok(claimed) => claimed,
             Err(fault) => {
                 self.uncertain(&markers);
                 return Err(fault.into());
             }
         };
         let mut made = HashMap::new();
-        for ((marker, version), reply) in markers.into_iter().zip(fresh).zip(replies) {
-            let there = match reply {
-                // Something that is no string is no version either.
-                Err(fault) if fault.is_wrong_type() => Some(None),
-                reply => reply?.into_bytes()?.as_deref().map(parse),
+        for ((marker, version), claimed) in markers.into_iter().zip(fresh).zip(claimed) {
+            let there = match claimed {
+                Ok(Claimed::Stored) => {
+                    // U54: created, an own write. Whoever believed another version must ask again.
+                    self.bumped(&marker);
+                    Some(version)
+                }
+                Ok(Claimed::Met(stored)) => stored.as_deref().and_then(parse),
+                Err(fault) if fault.is_wrong_type() => None,
+                Err(fault) => return Err(fault.into()),
             };
             let version = match there {
-                // U54: created, an own write. Whoever believed another version must ask again.
-                None => {
-                    self.bumped(&marker);
-                    version
-                }
-                Some(Some(there)) => there,
+                Some(there) => there,
                 // Not a version, so nothing carries it: it is replaced.
-                Some(None) => self.replace(&primary, &marker).await?,
+                None => self.replace(&primary, &marker).await?,
             };
             made.insert(marker, version);
         }

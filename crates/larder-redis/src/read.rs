@@ -29,16 +29,10 @@ impl Shared {
         key: &Key<'_>,
         deadline: Option<Timestamp>,
     ) -> Result<Option<Entry>> {
-        let get = Command::new("GET", [Bytes::from(key.stored_name())]);
-        let stored = self.ask(deadline, get).await;
-        self.found(key, stored)
-    }
-
-    /// An entry by the answer to `GET`.
-    pub(crate) fn found(&self, key: &Key<'_>, reply: Result<Reply>) -> Result<Option<Entry>> {
-        match reply? {
+        let read = self.read_command(key.stored_name().into());
+        match self.ask(deadline, read).await? {
             Reply::Foreign => Ok(self.foreign()),
-            reply => Ok(self.decode(key, reply.into_bytes()?.as_ref())),
+            reply => Ok(self.decode(key, self.stored(reply)?.as_ref())),
         }
     }
 

@@ -2,19 +2,19 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::wire::{self, Unreadable};
 use larder_core::{
-    Change, Changes, Clock, Entry, EntryId, Error, ErrorKind, Head, Key, KeyBuf, Lifetime,
-    Namespace, Result, Tally, Timestamp, Value,
+    Change, Changes, Clock, Entry, EntryId, Error, ErrorKind, Head, Key, KeyBuf, Namespace, Result,
+    Tally, Timestamp, Value,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::canary::Canary;
 use crate::config::Settings;
-use crate::driver::{Command, Connection, Fault, Reply, fixed, number};
+use crate::driver::{Command, Connection, Fault, Reply};
 use crate::echoes::Echoes;
 use crate::offset::Offset;
 use crate::orphans::Orphans;
@@ -51,26 +51,6 @@ pub(crate) struct Primary {
     pub(crate) scripts: Scripts,
     /// The run of the server that it leads to.
     pub(crate) run: String,
-}
-
-/// How long the server is to keep an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keep {
-    Forever,
-    /// Its time is over.
-    Gone,
-    Millis(u64),
-}
-
-impl Keep {
-    /// As the scripts want it.
-    pub(crate) fn argument(self) -> Bytes {
-        match self {
-            Self::Forever => Bytes::new(),
-            Self::Gone => fixed("0"),
-            Self::Millis(millis) => number(millis),
-        }
-    }
 }
 
 impl Shared {
@@ -235,6 +215,11 @@ impl Shared {
         }
     }
 
+    /// How long the caller of a write waits: no longer than the connection does, or than the caller wants to.
+    pub(crate) fn within(&self, deadline: Option<Timestamp>) -> Option<Duration> {
+        deadline.map(|_| self.budget(deadline, self.settings.write_timeout))
+    }
+
     /// Room for one more operation; waits for it within `within`.
     pub(crate) async fn permit(&self, within: Duration) -> Result<SemaphorePermit<'_>> {
         if self.is_closed() {
@@ -252,56 +237,6 @@ impl Shared {
                 ErrorKind::Timeout,
                 "redis: too much is under way (max_in_flight)",
             )),
-        }
-    }
-
-    /// One read that is one command.
-    pub(crate) async fn ask(
-        &self,
-        deadline: Option<Timestamp>,
-        mut command: Command,
-    ) -> Result<Reply> {
-        let mut retries = Retries::new(self, deadline);
-        loop {
-            let within = self.budget(deadline, self.settings.read_timeout);
-            let answer = async {
-                let started = Instant::now();
-                let _permit = self.permit(within).await?;
-                let connection = self.reader()?;
-                let left = after(within, started);
-                match connection.call(retries.copy(&mut command), left).await {
-                    Err(fault) if fault.is_wrong_type() => Ok(Reply::Foreign),
-                    reply => reply.map_err(Error::from),
-                }
-            };
-            match answer.await {
-                Err(error) => retries.wait(error).await?,
-                answer => return answer,
-            }
-        }
-    }
-
-    /// Several reads in one round trip.
-    pub(crate) async fn ask_all(
-        &self,
-        deadline: Option<Timestamp>,
-        commands: Vec<Command>,
-    ) -> Result<Vec<std::result::Result<Reply, Fault>>> {
-        let mut retries = Retries::new(self, deadline);
-        loop {
-            let within = self.budget(deadline, self.settings.read_timeout);
-            let answer = async {
-                let started = Instant::now();
-                let _permit = self.permit(within).await?;
-                let connection = self.reader()?;
-                let left = after(within, started);
-                let replies = connection.pipeline(commands.clone(), left).await;
-                replies.map_err(Error::from)
-            };
-            match answer.await {
-                Err(error) => retries.wait(error).await?,
-                answer => return answer,
-            }
         }
     }
 
@@ -428,74 +363,11 @@ impl Shared {
         head.kind() != larder_core::EntryKind::Placeholder
             && !head.lifetime().is_expired(self.clock.now())
     }
-
-    /// How long the server is to keep an entry.
-    pub(crate) fn keep(&self, lifetime: Lifetime) -> Keep {
-        if lifetime.expires_at.is_forever() {
-            return Keep::Forever;
-        }
-        let left = lifetime.expires_at.saturating_since(self.clock.now());
-        match u64::try_from(left.as_nanos().div_ceil(1_000_000)) {
-            Ok(0) => Keep::Gone,
-            Ok(millis) => Keep::Millis(millis),
-            Err(_) => Keep::Forever,
-        }
-    }
 }
 
 /// Whether the connection of the writes is of no more use after a write that failed so.
 fn breaks(fault: &Fault) -> bool {
     *fault == Fault::Timeout || fault.is("READONLY")
-}
-
-/// What is left of a time after waiting for one's turn; all of it if that took none to speak of.
-fn after(within: Duration, started: Instant) -> Duration {
-    let waited = started.elapsed();
-    if waited < Duration::from_millis(1) {
-        within
-    } else {
-        within.saturating_sub(waited)
-    }
-}
-
-/// What failed for a moment is tried again: reads alone, as often as is configured, within the deadline.
-struct Retries<'a> {
-    settings: &'a Settings,
-    clock: &'a dyn Clock,
-    ends: Timestamp,
-    left: u32,
-}
-
-impl<'a> Retries<'a> {
-    fn new(shared: &'a Shared, deadline: Option<Timestamp>) -> Self {
-        Self {
-            settings: &shared.settings,
-            clock: &*shared.clock,
-            ends: deadline.unwrap_or(Timestamp::FOREVER),
-            left: shared.settings.max_retries,
-        }
-    }
-
-    /// The command to send: itself, where it will never be sent again.
-    fn copy(&self, command: &mut Command) -> Command {
-        if self.left == 0 {
-            std::mem::replace(command, Command::fixed("", &[]))
-        } else {
-            command.clone()
-        }
-    }
-
-    /// Waits until the next try is due; answers the error if there is none.
-    async fn wait(&mut self, error: Error) -> Result<()> {
-        let delay = self.settings.retry_delay;
-        let next = self.clock.now().saturating_add(delay);
-        if self.left == 0 || !error.is_temporary() || next >= self.ends {
-            return Err(error);
-        }
-        self.left -= 1;
-        tokio::time::sleep(delay).await;
-        Ok(())
-    }
 }
 
 /// The entry with a payload in an allocation of its own size.
@@ -508,15 +380,6 @@ fn exact(entry: Entry) -> Entry {
             entry.with_value(copy.with_frames(frames))
         }
         _ => entry,
-    }
-}
-
-/// `SET` with the time that it is to be kept; `UNLINK` if that is over.
-pub(crate) fn set_command(stored: Bytes, entry: Bytes, keep: Keep) -> Command {
-    match keep {
-        Keep::Forever => Command::new("SET", [stored, entry]),
-        Keep::Gone => Command::new("UNLINK", [stored]),
-        Keep::Millis(millis) => Command::new("SET", [stored, entry, fixed("PX"), number(millis)]),
     }
 }
 

@@ -66,7 +66,10 @@ impl Shared {
                 let id = Bytes::copy_from_slice(&id.as_u64().to_be_bytes());
                 Some((entry.clone(), id))
             }
-            Update::Take => None,
+            Update::Take => {
+                arguments.push(number(self.settings.max_value_bytes));
+                None
+            }
             _ => return Err(Error::unsupported(Operation::Update)),
         };
         if let Some((entry, last)) = entry {

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use larder_core::{Deletion, EntryId, Error, KeyBuf, Result};
 
 use crate::driver::{Command, Fault, Reply, fixed, number};
-use crate::shared::{Keep, Shared, set_command};
+use crate::keep::{Keep, set_command};
+use crate::shared::Shared;
 
 /// So much of an entry is read along with its deletion: enough for the head of nearly all.
 pub(crate) const HEAD: usize = 128;

@@ -60,8 +60,8 @@ local function current(marker, generation)
   if generation == '' then
     return ''
   end
-  local stored = redis.call('GET', marker)
-  if not stored or not string.find(stored, '^%x+$') or #stored ~= 16 then
+  local stored = redis.pcall('GETRANGE', marker, 0, 16)
+  if type(stored) ~= 'string' or #stored ~= 16 or not string.find(stored, '^%x+$') then
     return generation
   end
   return (string.gsub(stored, '%x%x', function(digits)

@@ -13,6 +13,7 @@ mod foreign;
 mod harness;
 mod leases;
 mod life;
+mod limits;
 mod memory;
 mod operations;
 mod outages;

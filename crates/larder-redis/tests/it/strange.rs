@@ -1,10 +1,11 @@
 //! Things in the server that no larder has put there, or not so.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use larder_core::{
     Backend, BatchOperation, BatchReply, Entry, ErrorKind, Filled, Lease, LeaseMode, LeaseOptions,
-    Lifetime, Pattern, ReadOptions, ScanRequest, Ttl, Update, Updated, Value, WriteOptions,
+    Lifetime, Marker, MarkerRead, Pattern, ReadOptions, ScanRequest, Ttl, Update, Updated, Value,
+    Version, WriteOptions,
 };
 use larder_redis::Redis;
 use larder_testkit::RedisServer;
@@ -14,6 +15,12 @@ use crate::operations::{Operation, Worker};
 
 async fn opened(server: &RedisServer) -> Opened {
     Opened::by(Redis::builder(server.url())).await
+}
+
+/// Other commands read and claim where the length of what is stored is limited.
+async fn opened_by_both_ways(server: &RedisServer) -> [Opened; 2] {
+    let limited = Redis::builder(server.url()).max_value_bytes(1 << 20);
+    [opened(server).await, Opened::by(limited).await]
 }
 
 fn unreadable(opened: &Opened) -> u64 {
@@ -61,175 +68,148 @@ async fn is_a_counted_miss(opened: &Opened, key: &str) {
 #[tokio::test]
 async fn s1_a_key_that_holds_no_string_is_a_miss_and_left_alone_by_all_that_is_conditional() {
     let server = shared_server();
-    let opened = opened(&server).await;
-    let stored = opened.stored("a");
-    server.command(&["RPUSH", &stored, "x", "y"]);
-    is_a_counted_miss(&opened, "a").await;
-    let mut worker = Worker::new(&opened, "a");
-    for operation in Operation::ALL {
-        use Operation::{Batch, Delete, Expire, Invalidate, ReplaceIf, Set, SetIfAbsent, Take};
+    for opened in opened_by_both_ways(&server).await {
+        let stored = opened.stored("a");
+        server.command(&["RPUSH", &stored, "x", "y"]);
+        is_a_counted_miss(&opened, "a").await;
+        let mut worker = Worker::new(&opened, "a");
+        for operation in Operation::ALL {
+            use Operation::{Batch, Delete, Expire, Invalidate, ReplaceIf, Set, SetIfAbsent, Take};
+            server.command(&["DEL", &stored]);
+            server.command(&["RPUSH", &stored, "x", "y"]);
+            let done = worker.perform(operation, None).await;
+            match operation {
+                // Scripts that look into it first.
+                Expire | SetIfAbsent | ReplaceIf | Take => {
+                    let error = done.expect_err("nobody can tell what it is");
+                    assert_eq!(error.kind(), ErrorKind::Unexpected, "{operation}: {error}");
+                    assert!(!error.is_temporary(), "{operation}: {error}");
+                }
+                // Its last step deletes what its third has set.
+                Batch => {}
+                _ => done.unwrap_or_else(|error| panic!("{operation}: {error}")),
+            }
+            if !matches!(
+                operation,
+                Set | Delete | Invalidate | Batch | Operation::Fill | Operation::Release
+            ) {
+                let length = server.command(&["LLEN", &stored]).integer();
+                assert_eq!(length, 2, "{operation} leaves it alone");
+            }
+        }
+        // Who asks for a lease gets one that fills nothing.
         server.command(&["DEL", &stored]);
         server.command(&["RPUSH", &stored, "x", "y"]);
-        let done = worker.perform(operation, None).await;
-        match operation {
-            // Scripts that look into it first.
-            Expire | SetIfAbsent | ReplaceIf | Take => {
-                let error = done.expect_err("nobody can tell what it is");
-                assert_eq!(error.kind(), ErrorKind::Unexpected, "{operation}: {error}");
-                assert!(!error.is_temporary(), "{operation}: {error}");
-            }
-            // Its last step deletes what its third has set.
-            Batch => {}
-            _ => done.unwrap_or_else(|error| panic!("{operation}: {error}")),
-        }
-        if !matches!(
-            operation,
-            Set | Delete | Invalidate | Batch | Operation::Fill | Operation::Release
-        ) {
-            let length = server.command(&["LLEN", &stored]).integer();
-            assert_eq!(length, 2, "{operation} leaves it alone");
-        }
+        let token = opened.granted("a", Duration::from_secs(5)).await;
+        let filled = opened.fill(token, opened.entry("loaded")).await.unwrap();
+        assert_eq!(filled, Filled::Refused);
+        assert_eq!(server.command(&["LLEN", &stored]).integer(), 2);
+        opened.set("a", "ours").await.unwrap();
+        assert_eq!(opened.get("a").await.unwrap().as_deref(), Some("ours"));
     }
-    // Who asks for a lease gets one that fills nothing.
-    server.command(&["DEL", &stored]);
-    server.command(&["RPUSH", &stored, "x", "y"]);
-    let token = opened.granted("a", Duration::from_secs(5)).await;
-    let filled = opened.fill(token, opened.entry("loaded")).await.unwrap();
-    assert_eq!(filled, Filled::Refused);
-    assert_eq!(server.command(&["LLEN", &stored]).integer(), 2);
-    opened.set("a", "ours").await.unwrap();
-    assert_eq!(opened.get("a").await.unwrap().as_deref(), Some("ours"));
 }
 
 #[tokio::test]
 async fn s1_foreign_bytes_are_a_miss_and_no_fill_replaces_them() {
     let server = shared_server();
-    let opened = opened(&server).await;
-    let stored = opened.stored("a");
-    for foreign in [&b"foreign"[..], b"", b"\xc0\xc1", &[b'x'; 200]] {
-        server.command(&[b"SET", stored.as_bytes(), foreign]);
-        is_a_counted_miss(&opened, "a").await;
-        let token = opened.granted("a", Duration::from_secs(5)).await;
-        let filled = opened.fill(token, opened.entry("loaded")).await.unwrap();
-        assert_eq!(filled, Filled::Refused, "{foreign:?}");
-        let there = server.command(&["GET", &stored]).bytes();
-        assert_eq!(there.as_deref(), Some(foreign), "it is left alone");
-        let id = opened.entry("other").id();
-        let update = Update::ReplaceIf {
-            id,
-            entry: opened.entry("ours"),
-        };
-        let options = WriteOptions::default();
-        let updated = opened
-            .redis
-            .update(&opened.key("a"), update, &options)
-            .await;
-        assert!(matches!(updated, Ok(Updated::Refused)), "{updated:?}");
-        if foreign.is_empty() {
-            continue;
-        }
-        let template = opened.entry("ours");
-        let (by, entry) = (1, template.clone());
-        for update in [
-            Update::Increment { by, template },
-            Update::SetIfAbsent(entry),
-        ] {
-            let refused = opened
+    for opened in opened_by_both_ways(&server).await {
+        let stored = opened.stored("a");
+        for foreign in [&b"foreign"[..], b"", b"\xc0\xc1", &[b'x'; 200]] {
+            server.command(&[b"SET", stored.as_bytes(), foreign]);
+            if !foreign.is_empty() {
+                is_a_counted_miss(&opened, "a").await;
+            }
+            let token = opened.granted("a", Duration::from_secs(5)).await;
+            let filled = opened.fill(token, opened.entry("loaded")).await.unwrap();
+            assert_eq!(filled, Filled::Refused, "{foreign:?}");
+            let there = server.command(&["GET", &stored]).bytes();
+            assert_eq!(there.as_deref(), Some(foreign), "it is left alone");
+            let id = opened.entry("other").id();
+            let update = Update::ReplaceIf {
+                id,
+                entry: opened.entry("ours"),
+            };
+            let options = WriteOptions::default();
+            let updated = opened
                 .redis
                 .update(&opened.key("a"), update, &options)
                 .await;
-            let error = refused.expect_err("it would be lost");
-            assert_eq!(error.kind(), ErrorKind::Unexpected, "{error}");
+            assert!(matches!(updated, Ok(Updated::Refused)), "{updated:?}");
+            if foreign.is_empty() {
+                continue;
+            }
+            let template = opened.entry("ours");
+            let (by, entry) = (1, template.clone());
+            for update in [
+                Update::Increment { by, template },
+                Update::SetIfAbsent(entry),
+            ] {
+                let refused = opened
+                    .redis
+                    .update(&opened.key("a"), update, &options)
+                    .await;
+                let error = refused.expect_err("it would be lost");
+                assert_eq!(error.kind(), ErrorKind::Unexpected, "{error}");
+            }
+            let there = server.command(&["GET", &stored]).bytes();
+            assert_eq!(there.as_deref(), Some(foreign), "it is left alone");
         }
-        let there = server.command(&["GET", &stored]).bytes();
-        assert_eq!(there.as_deref(), Some(foreign), "it is left alone");
+        opened.set("a", "ours").await.unwrap();
+        assert_eq!(opened.get("a").await.unwrap().as_deref(), Some("ours"));
     }
-    opened.set("a", "ours").await.unwrap();
-    assert_eq!(opened.get("a").await.unwrap().as_deref(), Some("ours"));
 }
 
 #[tokio::test]
 async fn s1_damaged_entries_are_a_miss_and_a_fill_replaces_them() {
     let server = shared_server();
-    let opened = opened(&server).await;
-    let stored = opened.stored("a");
-    opened.set("a", "the payload").await.unwrap();
-    opened.set("b", "another's").await.unwrap();
-    let whole = server.command(&["GET", &stored]).bytes().unwrap();
-    let other = server
-        .command(&["GET", &opened.stored("b")])
-        .bytes()
-        .unwrap();
-    server.command(&["DEL", &opened.stored("b")]);
-    let flipped = |at: usize| {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x40;
-        bytes
-    };
-    let mut damaged: Vec<(String, Vec<u8>)> = (1..whole.len())
-        .map(|len| (format!("cut to {len}"), whole[..len].to_vec()))
-        .collect();
-    damaged.push(("bytes of another key".to_owned(), other));
-    damaged.push(("another id".to_owned(), flipped(9)));
-    damaged.push(("another payload".to_owned(), flipped(whole.len() - 1)));
-    for (what, bytes) in damaged {
-        server.command(&[b"SET", stored.as_bytes(), &bytes]);
-        let before = unreadable(&opened);
-        assert_eq!(opened.get("a").await.unwrap(), None, "{what}");
-        assert_eq!(unreadable(&opened), before + 1, "{what} is counted");
-        let token = opened.granted("a", Duration::from_secs(5)).await;
-        let filled = opened.fill(token, opened.entry("loaded")).await.unwrap();
-        assert_eq!(filled, Filled::Stored, "{what}");
-        assert_eq!(opened.get("a").await.unwrap().as_deref(), Some("loaded"));
+    for opened in opened_by_both_ways(&server).await {
+        let stored = opened.stored("a");
+        opened.set("a", "the payload").await.unwrap();
+        opened.set("b", "another's").await.unwrap();
+        let whole = server.command(&["GET", &stored]).bytes().unwrap();
+        let other = server
+            .command(&["GET", &opened.stored("b")])
+            .bytes()
+            .unwrap();
+        server.command(&["DEL", &opened.stored("b")]);
+        let flipped = |at: usize| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x40;
+            bytes
+        };
+        let mut damaged: Vec<(String, Vec<u8>)> = (1..whole.len())
+            .map(|len| (format!("cut to {len}"), whole[..len].to_vec()))
+            .collect();
+        damaged.push(("bytes of another key".to_owned(), other));
+        damaged.push(("another id".to_owned(), flipped(9)));
+        damaged.push(("another payload".to_owned(), flipped(whole.len() - 1)));
+        for (what, bytes) in damaged {
+            server.command(&[b"SET", stored.as_bytes(), &bytes]);
+            let before = unreadable(&opened);
+            assert_eq!(opened.get("a").await.unwrap(), None, "{what}");
+            assert_eq!(unreadable(&opened), before + 1, "{what} is counted");
+            let token = opened.granted("a", Duration::from_secs(5)).await;
+            let filled = opened.fill(token, opened.entry("loaded")).await.unwrap();
+            assert_eq!(filled, Filled::Stored, "{what}");
+            assert_eq!(opened.get("a").await.unwrap().as_deref(), Some("loaded"));
+        }
     }
 }
 
 #[tokio::test]
 async fn s1_a_newer_format_is_a_miss_and_no_fill_replaces_it() {
     let server = shared_server();
-    let opened = opened(&server).await;
-    let stored = opened.stored("a");
-    opened.set("a", "x").await.unwrap();
-    let mut bytes = server.command(&["GET", &stored]).bytes().unwrap();
-    bytes[1] = 2;
-    server.command(&[b"SET", stored.as_bytes(), &bytes]);
-    is_a_counted_miss(&opened, "a").await;
-    let token = opened.granted("a", Duration::from_secs(5)).await;
-    let filled = opened.fill(token, opened.entry("loaded")).await.unwrap();
-    assert_eq!(filled, Filled::Refused, "a later version is at work here");
-}
-
-#[tokio::test]
-async fn s1_an_entry_over_the_limit_is_a_miss() {
-    let server = shared_server();
-    let writer = opened(&server).await;
-    let builder = Redis::builder(server.url()).max_value_bytes(1_000);
-    let reader = Opened::within(builder, &writer.namespace).await;
-    writer.set("small", "x").await.unwrap();
-    writer.set("large", &"x".repeat(1_000)).await.unwrap();
-    assert_eq!(reader.get("small").await.unwrap().as_deref(), Some("x"));
-    assert_eq!(reader.get("large").await.unwrap(), None);
-    assert_eq!(unreadable(&reader), 1);
-}
-
-/// It costs one answer as large as it is, in time or in memory, and nothing afterwards.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s1_a_giant_of_somebody_elses_is_a_miss_or_an_error_in_time() {
-    let server = RedisServer::start();
-    let limit = Duration::from_secs(1);
-    let builder = Redis::builder(server.url())
-        .read_timeout(limit)
-        .max_value_bytes(1 << 20);
-    let opened = Opened::by(builder).await;
-    let last = (300_u32 << 20).to_string();
-    server.command(&["SETRANGE", &opened.stored("a"), &last, "x"]);
-    let started = Instant::now();
-    match opened.get("a").await {
-        Ok(found) => assert_eq!(found, None),
-        Err(error) => assert!(error.is_temporary(), "{error}"),
+    for opened in opened_by_both_ways(&server).await {
+        let stored = opened.stored("a");
+        opened.set("a", "x").await.unwrap();
+        let mut bytes = server.command(&["GET", &stored]).bytes().unwrap();
+        bytes[1] = 2;
+        server.command(&[b"SET", stored.as_bytes(), &bytes]);
+        is_a_counted_miss(&opened, "a").await;
+        let token = opened.granted("a", Duration::from_secs(5)).await;
+        let filled = opened.fill(token, opened.entry("loaded")).await.unwrap();
+        assert_eq!(filled, Filled::Refused, "a later version is at work here");
     }
-    assert!(started.elapsed() < limit * 4, "{:?}", started.elapsed());
-    opened.works().await;
 }
 
 #[tokio::test]
@@ -344,5 +324,41 @@ async fn s1_a_lease_key_of_another_kind_is_no_end() {
             .release(vec![token], &WriteOptions::default())
             .await
             .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_generation_that_is_no_string_is_none_and_the_next_is_made_in_its_place() {
+    let server = shared_server();
+    for opened in opened_by_both_ways(&server).await {
+        let marker = Marker::generation(&opened.namespace);
+        server.command(&["RPUSH", &marker.stored_name(), "x"]);
+        // What reads it: a new connection, scripts, whoever goes by it.
+        let builder = Redis::builder(server.url());
+        let another = Opened::within(builder, &opened.namespace).await;
+        let (read, mut write) = (ReadOptions::default(), WriteOptions::default());
+        write.view.generation = Some(Version::random());
+        for opened in [&opened, &another] {
+            let template = opened.entry("counter");
+            let update = Update::Increment { by: 1, template };
+            let key = opened.key("a");
+            let updated = opened.redis.update(&key, update, &write).await;
+            assert!(matches!(updated, Ok(Updated::Counter(_))), "{updated:?}");
+            let existing = MarkerRead::Existing;
+            let versions = opened
+                .redis
+                .markers(std::slice::from_ref(&marker), existing, &read)
+                .await;
+            assert_eq!(versions.unwrap(), [None]);
+        }
+        let made = MarkerRead::OrCreate;
+        let versions = opened
+            .redis
+            .markers(std::slice::from_ref(&marker), made, &read)
+            .await;
+        let versions = versions.unwrap();
+        assert!(versions[0].is_some());
+        let again = another.redis.markers(&[marker], made, &read).await;
+        assert_eq!(again.unwrap(), versions, "it stays");
     }
 }
