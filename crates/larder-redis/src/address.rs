@@ -259,6 +259,8 @@ mod tests {
             "redis://me:hunter2@cache/first",
             "redis://me:hunter2@cache?pool=3",
             "redis://me:12/hunter2@cache",
+            "redis://me:12#hunter2@cache",
+            "redis://me:hunter2@cache#0",
             "redis://me:12?hunter2@cache",
             "redis-sentinel://a?sentinelServiceName=main&node=me:hunter2@b",
             "redis://me:hunter2@cache:99999",

@@ -23,7 +23,8 @@ impl Shared {
             let ping = Command::fixed("PING", &[]);
             primary.connection.call(ping, within).await?;
             let latency = self.clock.now().saturating_since(asked);
-            let facts = Facts::ask(&primary.connection, within).await?;
+            let left = within.saturating_sub(latency);
+            let facts = Facts::ask(&primary.connection, left).await?;
             Ok::<_, larder_core::Error>((latency, facts))
         };
         match looked.await {
@@ -137,5 +138,5 @@ fn endless(check: TierCheck, facts: &Facts, db: u8) -> TierCheck {
 }
 
 fn shared_name(facts: &Facts, db: u8) -> bool {
-    (0..16).any(|other| other != db && facts.get(&format!("db{other}")).is_some())
+    facts.databases().any(|other| other != db)
 }

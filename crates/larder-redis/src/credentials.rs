@@ -6,6 +6,9 @@ use std::time::Duration;
 use larder_core::{Result, async_trait};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::config::Settings;
+use crate::driver::Fault;
+
 /// A user's name and password. Neither `Debug` nor any error shows the password.
 #[derive(Clone, Default)]
 pub struct Credentials {
@@ -61,6 +64,15 @@ pub trait CredentialProvider: Send + Sync + fmt::Debug + 'static {
     /// only when a connection is made, unless it says otherwise.
     fn refresh_every(&self) -> Option<Duration> {
         None
+    }
+}
+
+impl Settings {
+    /// The credentials to use now, asked for within the time that a connection may take.
+    pub(crate) async fn fetch_credentials(&self) -> Result<Credentials> {
+        let fetching = tokio::time::timeout(self.dial_timeout, self.credentials.fetch());
+        let late = |_elapsed| Err(Fault::Lost("no credentials in time".into()).into());
+        fetching.await.unwrap_or_else(late)
     }
 }
 

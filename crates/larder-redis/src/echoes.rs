@@ -15,7 +15,7 @@ use bytes::Bytes;
 pub(crate) const IDENTITY: usize = larder_core::wire::layout::TIMES.end;
 
 /// Beyond this many, all are given up: their pushes are then taken for news, which costs a read.
-const MOST: usize = 65_536;
+pub(crate) const MOST: usize = 65_536;
 
 /// What own scripts wrote and have not been told of.
 #[derive(Debug, Default)]

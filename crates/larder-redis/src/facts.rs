@@ -43,6 +43,14 @@ impl Facts {
         self.get(name)?.parse().ok()
     }
 
+    /// The databases that hold keys.
+    pub(crate) fn databases(&self) -> impl Iterator<Item = u8> {
+        self.0.lines().filter_map(|line| {
+            let (name, _) = line.split_once(':')?;
+            name.strip_prefix("db")?.parse().ok()
+        })
+    }
+
     /// What tells one run of one server from every other.
     pub(crate) fn run(&self) -> &str {
         self.get("run_id").unwrap_or_default()

@@ -4,21 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use larder_core::{Change, Error, Marker, Result};
+use larder_core::{Change, Error, KeyBuf, Marker, Result};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::credentials::Credentials;
 use crate::driver::{self, Command, Connection, Fault, Push, Pushes, fixed};
-use crate::echoes::IDENTITY;
+use crate::echoes::{IDENTITY, MOST};
 use crate::facts::Facts;
 use crate::names::{self, Named};
 use crate::offset::server_time;
 use crate::script::Scripts;
 use crate::shared::{Primary, Shared};
 
-/// How long to wait before the next try to connect: first, and at most.
+/// How long to wait before the next try to connect: first, and at most. A connection that stood for less than the latter
+/// counts as one that failed.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// How many checks of echoes run at once; what comes meanwhile is checked together.
+const CHECKS: usize = 8;
+
+/// A key that a push named, its name in the server, and what a script of ours stored there.
+type Echo = (KeyBuf, String, Bytes);
 
 /// The connection that carried the writes last: what is left of it must be ended before the next is trusted,
 /// or what it still holds would land later.
@@ -37,10 +44,7 @@ pub(crate) struct Link {
 /// Makes the connection that carries the writes and tells of changes.
 async fn connect(shared: &Shared, former: Option<&Former>) -> Result<Link> {
     let settings = &shared.settings;
-    let dialled = tokio::time::timeout(settings.dial_timeout, settings.credentials.fetch());
-    let credentials = dialled
-        .await
-        .map_err(|_elapsed| Error::from(Fault::Lost("no credentials in time".into())))??;
+    let credentials = settings.fetch_credentials().await?;
     let connecting = async {
         let connection = driver::open(settings, &credentials).await?;
         let facts = Facts::ask(&connection, settings.dial_timeout).await?;
@@ -149,19 +153,15 @@ impl Link {
             tokio::time::interval_at(Instant::now() + settings.heartbeat, settings.heartbeat);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut beating = JoinSet::new();
-        let mut checks = JoinSet::new();
-        let orphans = shared.orphans.take();
-        if !orphans.is_empty() {
-            let shared = Arc::clone(shared);
-            checks.spawn(async move {
-                // What fails is tried again with the next connection.
-                let _ = shared.release_all(orphans).await;
-            });
-        }
+        let (mut echoes, mut checks) = (Vec::new(), JoinSet::new());
+        give_back(shared);
         loop {
+            while checks.len() < CHECKS && !echoes.is_empty() {
+                checks.spawn(check(Arc::clone(shared), std::mem::take(&mut echoes)));
+            }
             tokio::select! {
                 push = self.pushes.next() => match push {
-                    Push::Names(names) => Self::heard(shared, names, &mut checks),
+                    Push::Names(names) => Self::heard(shared, names, &mut echoes),
                     Push::Missed => {
                         tracing::warn!(cache = shared.namespace.as_str(), "redis: changes were missed");
                         shared.changes.publish(&Change::Everything);
@@ -198,13 +198,12 @@ impl Link {
     }
 
     /// Names that the server says have changed.
-    fn heard(shared: &Arc<Shared>, names: Vec<String>, checks: &mut JoinSet<()>) {
-        let mut echoes = Vec::new();
+    fn heard(shared: &Shared, names: Vec<String>, echoes: &mut Vec<Echo>) {
         for name in names {
             match names::named(&shared.namespace, &name) {
                 Named::Entry(key) => match shared.echoes.heard(&name) {
-                    Some(identity) => echoes.push((key, name, identity)),
-                    None => shared.tell(&key, None),
+                    Some(identity) if echoes.len() < MOST => echoes.push((key, name, identity)),
+                    _ => shared.tell(&key, None),
                 },
                 Named::Marker(marker) => {
                     if marker.tag_name().is_none() {
@@ -215,15 +214,24 @@ impl Link {
                 Named::Other => {}
             }
         }
-        if !echoes.is_empty() {
-            checks.spawn(check(Arc::clone(shared), echoes));
-        }
+    }
+}
+
+/// Gives back the leases that nobody holds. The task outlives the connection by no more than the answers that it
+/// waits for: what fails is tried again with the next connection.
+fn give_back(shared: &Arc<Shared>) {
+    let orphans = shared.orphans.take();
+    if !orphans.is_empty() {
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move {
+            let _ = shared.release_all(orphans).await;
+        });
     }
 }
 
 /// Reads what stands under keys whose pushes may be echoes of our own scripts. What isn't byte for byte what the
 /// script wrote is news (U11, U12), and so is what can't be read.
-async fn check(shared: Arc<Shared>, echoes: Vec<(larder_core::KeyBuf, String, Bytes)>) {
+async fn check(shared: Arc<Shared>, echoes: Vec<Echo>) {
     let last = driver::number(IDENTITY - 1);
     let heads = echoes
         .iter()
@@ -253,7 +261,7 @@ pub(crate) async fn keep_primary(shared: Arc<Shared>, first: Option<Link>) {
     let mut pause = BACKOFF.0;
     loop {
         if let Some(mut link) = link.take() {
-            pause = BACKOFF.0;
+            let since = Instant::now();
             let connection = Arc::clone(&link.primary.connection);
             let fault = Serving {
                 shared: &shared,
@@ -271,6 +279,7 @@ pub(crate) async fn keep_primary(shared: Arc<Shared>, first: Option<Link>) {
                 run: link.primary.run.clone(),
                 id: connection.id(),
             });
+            pause = after(since, pause).await;
         }
         match connect(&shared, former.as_ref()).await {
             Ok(next) => {
@@ -317,10 +326,7 @@ pub(crate) async fn open_readers(shared: &Arc<Shared>) {
 /// A connection for reads, and the run of the server that it leads to.
 async fn open_reader(shared: &Shared) -> Result<(Arc<Connection>, String)> {
     let settings = &shared.settings;
-    let fetched = tokio::time::timeout(settings.dial_timeout, settings.credentials.fetch());
-    let credentials = fetched
-        .await
-        .map_err(|_elapsed| Error::from(Fault::Lost("no credentials in time".into())))??;
+    let credentials = settings.fetch_credentials().await?;
     let reader = driver::open(settings, &credentials).await?;
     let facts = Facts::ask(&reader, settings.dial_timeout).await?;
     Ok((reader, facts.run().to_owned()))
@@ -331,9 +337,10 @@ pub(crate) async fn keep_reader(shared: Arc<Shared>, lane: usize) {
     let mut pause = BACKOFF.0;
     loop {
         if let Some(reader) = shared.lane(lane) {
-            pause = BACKOFF.0;
+            let since = Instant::now();
             watch_over(&shared, &reader).await;
             shared.set_reader(lane, None);
+            pause = after(since, pause).await;
         }
         let added = match open_reader(&shared).await {
             Ok((reader, run)) => shared.add_reader(lane, reader, &run),
@@ -363,6 +370,15 @@ async fn watch_over(shared: &Shared, reader: &Connection) {
     }
 }
 
+/// Waits if a connection that was made at `since` has ended too soon, and answers the next pause.
+async fn after(since: Instant, pause: Duration) -> Duration {
+    if since.elapsed() < BACKOFF.1 {
+        backoff(pause).await
+    } else {
+        BACKOFF.0
+    }
+}
+
 /// Waits, between half of the pause and all of it, and answers the next.
 async fn backoff(pause: Duration) -> Duration {
     tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
@@ -373,10 +389,7 @@ async fn backoff(pause: Duration) -> Duration {
 pub(crate) async fn refresh_credentials(shared: Arc<Shared>, every: Duration) {
     loop {
         tokio::time::sleep(every).await;
-        let fetching = shared.settings.credentials.fetch();
-        let fetched = tokio::time::timeout(shared.settings.dial_timeout, fetching).await;
-        let late = |_elapsed| Err(Fault::Lost("no credentials in time".into()).into());
-        match fetched.unwrap_or_else(late) {
+        match shared.settings.fetch_credentials().await {
             Ok(credentials) => authenticate(&shared, &credentials).await,
             Err(error) => {
                 tracing::warn!(cache = shared.namespace.as_str(), %error, "redis: no new credentials");

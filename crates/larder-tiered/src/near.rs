@@ -22,7 +22,7 @@ pub(crate) struct Near {
     clock: Arc<dyn Clock>,
     max_ttl: Option<Duration>,
     fences: Fences,
-    /// Whether every change is heard of. Read without a lock, written with all stripes locked.
+    /// Whether every change is heard of. Read without a lock; given with all stripes locked, and taken away with any.
     trusted: AtomicBool,
     changes: Changes,
     /// Look-ups that had to go further, each once: the store counts a facade's peek and the look-up that

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{
-    Backend, ErrorKind, Expiry, Lifetime, Namespace, Result, Ttl, Update, WriteOptions,
+    Backend, ErrorKind, Expiry, Lifetime, Namespace, Pattern, ReadOptions, Result, ScanRequest,
+    Ttl, Update, WriteOptions,
 };
 use larder_redis::Redis;
 use larder_testkit::RedisServer;
@@ -179,4 +180,26 @@ async fn a_user_of_other_keys_is_told_so() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(!error.is_temporary(), "{error}");
     assert!(error.message().contains("NOPERM"), "{error}");
+}
+
+#[tokio::test]
+async fn a_listing_of_keys_that_may_not_be_read_is_an_error_and_not_shorter() {
+    let server = RedisServer::start();
+    allow(&server, "shop", &COMMANDS);
+    let namespace = Namespace::new("shop").unwrap();
+    let all = Opened::within(Redis::builder(server.url()), &namespace).await;
+    all.set("a", "x").await.unwrap();
+    all.set("secret", "x").await.unwrap();
+    let rules = ["resetkeys", "~shop:a*", "~shop:~*"];
+    server.command(&[["ACL", "SETUSER", "shop"].as_slice(), &rules].concat());
+    let url = format!("redis://shop:password@{}", server.address());
+    let opened = Opened::within(Redis::builder(url), &namespace).await;
+    assert_eq!(opened.get("a").await.unwrap().as_deref(), Some("x"));
+    let pattern = Pattern::new("*").unwrap();
+    let request = ScanRequest::new(namespace, pattern);
+    let options = ReadOptions::default();
+    let page = opened.redis.scan(&request, None, &options);
+    let error = page.await.expect_err("one of the keys is forbidden");
+    assert!(error.message().contains("NOPERM"), "{error}");
+    assert!(!error.is_temporary(), "{error}");
 }

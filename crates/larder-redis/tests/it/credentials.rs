@@ -144,3 +144,47 @@ async fn a_fixed_password_beside_a_provider_is_refused() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
 }
+
+/// A vault that answers the first time, and never again while it is stuck.
+#[derive(Clone, Debug, Default)]
+struct Stuck(Arc<AtomicUsize>);
+
+#[async_trait]
+impl CredentialProvider for Stuck {
+    async fn fetch(&self) -> Result<Credentials> {
+        if self.0.fetch_add(1, Ordering::Relaxed) >= 2 {
+            std::future::pending::<()>().await;
+        }
+        Ok(Credentials::password("one"))
+    }
+
+    fn refresh_every(&self) -> Option<Duration> {
+        Some(Duration::from_millis(20))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vault_without_an_answer_is_asked_again_and_holds_up_nothing() {
+    let server = RedisServer::builder().password("one").start();
+    let stuck = Stuck::default();
+    let builder = hasty(format!("redis://{}", server.address()))
+        .credentials(stuck.clone())
+        .dial_timeout(Duration::from_millis(200));
+    let opened = Opened::by(builder).await;
+    let asked = || stuck.0.load(Ordering::Relaxed);
+    eventually(
+        "asked once more after the answer was given up",
+        async || {
+            opened.works().await;
+            asked() >= 4
+        },
+    )
+    .await;
+    // Nor does one that is asked for a connection.
+    server.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    eventually("its silence is what callers hear of", async || {
+        let error = opened.set("a", "x").await;
+        error.is_err_and(|error| error.message().contains("no credentials in time"))
+    })
+    .await;
+}

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use larder_testkit::{FaultProxy, RedisServer};
+use larder_redis::Start;
+use larder_testkit::{FaultProxy, RedisServer, Subject};
 use tokio::task::JoinSet;
 
 use crate::harness::{Heard, Opened, eventually, hasty};
@@ -117,4 +118,62 @@ async fn connections_that_are_reset_are_made_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_end_within_a_reply_are_made_anew() {
     survives(|_, proxy| proxy.cut_after(3), |_, _| ()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_follows_another_is_left_though_nobody_writes() {
+    let (server, other) = (RedisServer::start(), RedisServer::start());
+    let opened = Opened::by(hasty(server.url())).await;
+    let (host, port) = ("127.0.0.1", other.address().port().to_string());
+    server.command(&["REPLICAOF", host, &port]);
+    opened.ear.expect_told(&Heard::LinkDown).await;
+    let refused = opened.set("a", "x").await;
+    assert!(refused.is_err_and(|error| error.is_temporary()));
+    server.command(&["REPLICAOF", "NO", "ONE"]);
+    opened.ear.expect_a_new_link().await;
+    opened.works().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_takes_no_more_clients_is_tried_again() {
+    let server = RedisServer::start();
+    server.command(&["CONFIG", "SET", "maxclients", "3"]);
+    let others: Vec<_> = (0..3).map(|_| server.client()).collect();
+    let namespace = Subject::new_namespace();
+    let full = Opened::attempt(hasty(server.url()), &namespace).await;
+    let error = full.expect_err("there is no room");
+    assert!(error.is_temporary(), "{error}");
+    let degraded = hasty(server.url()).start(Start::Degraded);
+    let opened = Opened::within(degraded, &namespace).await;
+    drop(others);
+    opened.ear.expect_told(&Heard::LinkUp).await;
+    opened.works().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_dies_at_once_is_not_made_anew_at_once() {
+    let server = RedisServer::start();
+    let opened = Opened::by(hasty(server.url())).await;
+    let ups = || {
+        let heard = opened.ear.all();
+        heard
+            .iter()
+            .filter(|heard| **heard == Heard::LinkUp)
+            .count()
+    };
+    let mut client = server.client();
+    let (started, mut killed) = (Instant::now(), 0);
+    opened.ear.forget();
+    while started.elapsed() < Duration::from_secs(1) {
+        // As soon as it is up.
+        if killed <= ups() {
+            let kill = ["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"];
+            client.command(&kill).expect("the server is well");
+            killed += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // The pauses double from 25 ms at least, which leaves room for six. Without them it would be a hundred.
+    assert!(ups() <= 10, "{} connections in a second", ups());
+    opened.works().await;
 }
