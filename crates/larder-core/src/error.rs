@@ -48,6 +48,8 @@ pub enum ErrorKind {
     LoadCancelled,
     /// A loader asked for the key that it is loading.
     LoadCycle,
+    /// The origin has no such value: a loader has just said so, or what it said is remembered.
+    Absent,
     /// A deadline passed.
     Timeout,
     /// A server can't be reached or refused.
@@ -85,6 +87,7 @@ impl ErrorKind {
             Self::LoadPanicked => "load_panicked",
             Self::LoadCancelled => "load_cancelled",
             Self::LoadCycle => "load_cycle",
+            Self::Absent => "absent",
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
             Self::Rejected => "rejected",

@@ -14,6 +14,7 @@ use crate::codec::DefaultCodec;
 use crate::counters::Counters;
 use crate::generation::Known;
 use crate::limits::Limits;
+use crate::load::{LoadPolicy, RefreshLimits};
 use crate::shared::{Defaults, Shared};
 
 /// Settings of a [`Cache`]; made by [`Cache::builder`].
@@ -37,7 +38,9 @@ pub struct CacheBuilder {
     ttl: Result<Ttl>,
     jitter: f64,
     stale_for: Duration,
-    load_timeout: Duration,
+    policy: LoadPolicy,
+    refresh_limits: RefreshLimits,
+    seed: Option<u64>,
     codec: DefaultCodec,
     limits: Limits,
     clock: Option<Arc<dyn Clock>>,
@@ -56,9 +59,6 @@ pub(crate) fn system_clock() -> Arc<dyn Clock> {
 }
 
 impl CacheBuilder {
-    /// 30 seconds.
-    pub(crate) const DEFAULT_LOAD_TIMEOUT: Duration = Duration::from_secs(30);
-
     pub(crate) fn new(namespace: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -67,7 +67,9 @@ impl CacheBuilder {
             ttl: Ok(Ttl::Forever),
             jitter: 0.0,
             stale_for: Duration::ZERO,
-            load_timeout: Self::DEFAULT_LOAD_TIMEOUT,
+            policy: LoadPolicy::new(),
+            refresh_limits: RefreshLimits::default(),
+            seed: None,
             codec: DefaultCodec::default(),
             limits: Limits::default(),
             clock: None,
@@ -139,11 +141,36 @@ impl CacheBuilder {
         Self { stale_for, ..self }
     }
 
-    /// How long a loader may take before it is dropped and its callers get
-    /// [`ErrorKind::Timeout`]. Default: 30 seconds.
+    /// How long a loader may take: [`LoadPolicy::timeout`]. Default: 30 seconds.
     pub fn load_timeout(self, load_timeout: Duration) -> Self {
         Self {
-            load_timeout,
+            policy: self.policy.timeout(load_timeout),
+            ..self
+        }
+    }
+
+    /// How loads behave: timeouts, stand-ins, refreshes before the time is over. What an earlier call has set and this
+    /// one doesn't stays. Default: [`LoadPolicy`]'s own.
+    pub fn load_policy(self, policy: LoadPolicy) -> Self {
+        Self {
+            policy: policy.over(self.policy),
+            ..self
+        }
+    }
+
+    /// How many refreshes may run behind callers. Default: [`RefreshLimits::default`].
+    pub fn refresh_limits(self, refresh_limits: RefreshLimits) -> Self {
+        Self {
+            refresh_limits,
+            ..self
+        }
+    }
+
+    /// What random decisions begin with, so that a test can repeat them: [jitter](Self::jitter) and
+    /// [early expiration](LoadPolicy::early_expiration). Default: at random.
+    pub fn random_seed(self, seed: u64) -> Self {
+        Self {
+            seed: Some(seed),
             ..self
         }
     }
@@ -176,9 +203,7 @@ impl CacheBuilder {
                 self.jitter
             ));
         }
-        if self.load_timeout.is_zero() {
-            return invalid("load_timeout can't be zero".to_owned());
-        }
+        self.policy.check()?;
         if self.limits.max_batch == 0 || self.limits.max_value_bytes == 0 {
             return invalid(
                 "a limit of zero would refuse everything: use Cache::disabled()".to_owned(),
@@ -216,7 +241,9 @@ impl CacheBuilder {
             ttl,
             jitter: self.jitter,
             stale_for: self.stale_for,
-            load_timeout: self.load_timeout,
+            policy: self.policy,
+            refresh_limits: self.refresh_limits,
+            seed: self.seed,
             codec: self.codec,
         };
         let shared = Shared::new(
@@ -290,7 +317,7 @@ impl fmt::Debug for CacheBuilder {
             .field("ttl", &self.ttl)
             .field("jitter", &self.jitter)
             .field("stale_for", &self.stale_for)
-            .field("load_timeout", &self.load_timeout)
+            .field("load_policy", &self.policy)
             .field("codec", &self.codec)
             .field("limits", &self.limits)
             .finish_non_exhaustive()

@@ -14,6 +14,7 @@ use crate::codec::{CacheValue, DefaultCodec};
 use crate::counters::Counters;
 use crate::generation::Known;
 use crate::limits::Limits;
+use crate::load::{LoadContext, LoadPolicy, RefreshLimits, Simple, WithContext};
 use crate::null::Null;
 use crate::operations::{Get, GetOrLoad, Pipeline, Set, SetIfAbsent, many, update};
 use crate::scope::{AtHand, Scope};
@@ -67,7 +68,9 @@ impl Cache {
             ttl: Ttl::Forever,
             jitter: 0.0,
             stale_for: Duration::ZERO,
-            load_timeout: CacheBuilder::DEFAULT_LOAD_TIMEOUT,
+            policy: LoadPolicy::new(),
+            refresh_limits: RefreshLimits::default(),
+            seed: None,
             codec: DefaultCodec::default(),
         };
         let store = Store::new(Null);
@@ -140,7 +143,7 @@ impl Cache {
     pub fn get_local<T: CacheValue>(&self, key: &str) -> Option<Arc<T>> {
         match self.typed::<T>().peek(key) {
             AtHand::Hit(value) => Some(value),
-            AtHand::Miss | AtHand::Unknown => None,
+            AtHand::Absent | AtHand::Miss(_) | AtHand::Unknown => None,
         }
     }
 
@@ -163,8 +166,26 @@ impl Cache {
         &'a self,
         key: &'a str,
         loader: F,
-    ) -> GetOrLoad<'a, T, F> {
-        GetOrLoad::new(self.typed::<T>(), key, loader)
+    ) -> GetOrLoad<'a, T, Simple<F>> {
+        GetOrLoad::new(self.typed::<T>(), key, Simple(loader))
+    }
+
+    /// Looks up a value, or loads and stores it, with a loader that is told what the cache still has; see
+    /// [`Space::get_or_load_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::get_or_load`].
+    pub fn get_or_load_with<'a, T, F, Fut>(
+        &'a self,
+        key: &'a str,
+        loader: F,
+    ) -> GetOrLoad<'a, T, WithContext<F>>
+    where
+        T: CacheValue,
+        F: FnOnce(LoadContext<T>) -> Fut,
+    {
+        GetOrLoad::new(self.typed::<T>(), key, WithContext(loader))
     }
 
     /// Stores a value; see [`Space::set`].

@@ -43,6 +43,7 @@ pub(crate) struct Counters {
     pub(crate) stale: Count,
     pub(crate) outdated: Count,
     pub(crate) unreadable: Count,
+    pub(crate) absent: Count,
     pub(crate) bypassed: Count,
     pub(crate) converted: Count,
     pub(crate) encode_failures: Count,
@@ -57,6 +58,10 @@ pub(crate) struct Counters {
     pub(crate) loads_failed: Count,
     pub(crate) loads_panicked: Count,
     pub(crate) loads_timed_out: Count,
+    pub(crate) loads_abandoned: Count,
+    pub(crate) refreshes: Count,
+    pub(crate) refreshes_skipped: Count,
+    pub(crate) extra_keys: Count,
     pub(crate) load_waits: Count,
     pub(crate) stale_served: Count,
     pub(crate) fills_refused: Count,
@@ -86,12 +91,18 @@ impl Counters {
                 counter!("larder_loads_total", "cache" => cache.clone(), "outcome" => outcome),
             )
         };
+        let refresh = |outcome| {
+            Count::new(
+                counter!("larder_refreshes_total", "cache" => cache.clone(), "outcome" => outcome),
+            )
+        };
         Self {
             hits: request("hit"),
             misses: request("miss"),
             stale: request("stale"),
             outdated: request("outdated"),
             unreadable: request("unreadable"),
+            absent: request("absent"),
             bypassed: request("bypassed"),
             converted: Count::new(counter!("larder_conversions_total", "cache" => cache.clone())),
             encode_failures: Count::new(
@@ -108,6 +119,10 @@ impl Counters {
             loads_failed: load("error"),
             loads_panicked: load("panicked"),
             loads_timed_out: load("timeout"),
+            loads_abandoned: load("abandoned"),
+            refreshes: refresh("started"),
+            refreshes_skipped: refresh("skipped"),
+            extra_keys: Count::new(counter!("larder_extra_keys_total", "cache" => cache.clone())),
             load_waits: Count::new(counter!("larder_load_waits_total", "cache" => cache.clone())),
             stale_served: Count::new(
                 counter!("larder_stale_served_total", "cache" => cache.clone()),
@@ -169,7 +184,17 @@ fn describe() {
     describe_counter!(
         "larder_stale_served_total",
         Unit::Count,
-        "Stale values served because a load failed."
+        "Stale values served because a load failed or was not awaited."
+    );
+    describe_counter!(
+        "larder_refreshes_total",
+        Unit::Count,
+        "Refreshes behind callers by outcome."
+    );
+    describe_counter!(
+        "larder_extra_keys_total",
+        Unit::Count,
+        "Keys that loaders returned and nobody had asked for."
     );
     describe_counter!(
         "larder_fills_refused_total",

@@ -6,15 +6,17 @@ mod codec;
 #[cfg(feature = "config")]
 pub mod config;
 mod counters;
-mod flight;
 mod generation;
 mod limits;
+mod load;
 mod null;
 mod operations;
 mod race;
+mod random;
 mod remaining;
 mod scope;
 mod shared;
+mod sliding;
 mod space;
 mod spec;
 mod stats;
@@ -41,9 +43,14 @@ pub use self::builder::CacheBuilder;
 pub use self::cache::Cache;
 pub use self::codec::{CacheValue, DefaultCodec};
 pub use self::limits::Limits;
+pub use self::load::{
+    LoadContext, LoadOne, LoadPolicy, Loaded, Outcome, RefreshLimits, Retry, Simple, Source,
+    WithContext,
+};
 pub use self::operations::{
-    Get, GetOrLoad, Handle, Increment, InvalidateMatching, Keys, Loading, Pipeline, ReplaceIf,
-    Replies, Reply, Set, SetIfAbsent, SetMany, Warm, WarmReport, Within,
+    Answer, Detailed, Each, Get, GetManyOrLoad, GetOrLoad, Handle, Id, Increment,
+    InvalidateMatching, Keys, Loading, Optional, Pipeline, Plain, ReplaceIf, Replies, Reply, Set,
+    SetIfAbsent, SetMany, Warm, WarmReport, Within,
 };
 pub use self::remaining::Remaining;
 pub use self::space::Space;

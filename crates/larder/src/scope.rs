@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{
-    Backend, Entry, Error, ErrorKind, Key, Lifetime, Operation, Peek, Read, ReadOptions, Result,
-    Tag, TagName, Timestamp, Ttl, Value, ValueType, View, WriteOptions,
+    Backend, Entry, EntryKind, Error, ErrorKind, Key, Lifetime, Operation, Peek, Read, ReadOptions,
+    Result, Tag, TagName, Timestamp, Ttl, Value, ValueType, View, WriteOptions,
 };
 
 use crate::generation::Known;
+use crate::load::{LoadPolicy, Policy};
 use crate::shared::Shared;
+use crate::sliding;
 use crate::spec::Spec;
 
 /// What every operation works on.
@@ -25,10 +27,31 @@ pub(crate) struct Scope<'a> {
 pub(crate) enum AtHand<T> {
     /// A visible value.
     Hit(Arc<T>),
-    /// Nothing that counts; the outcome has been counted.
-    Miss,
+    /// The origin has nothing: that is what is known. Counted.
+    Absent,
+    /// Nothing that counts, and what is there all the same; the outcome has been counted.
+    Miss(Option<Entry>),
     /// Only an asynchronous look-up can tell; nothing has been counted.
     Unknown,
+}
+
+/// What an entry turned out to be.
+pub(crate) enum Judged<T> {
+    /// A visible value.
+    Hit(Arc<T>),
+    /// The record that the origin has nothing.
+    Absent,
+    /// Nothing that counts.
+    Miss,
+}
+
+impl<T> Judged<T> {
+    pub(crate) fn value(self) -> Option<Arc<T>> {
+        match self {
+            Self::Hit(value) => Some(value),
+            Self::Absent | Self::Miss => None,
+        }
+    }
 }
 
 /// What an entry's caller asked for beside the value.
@@ -131,6 +154,16 @@ impl Scope<'_> {
     /// Looks up a value without waiting. Counts the outcome unless it is unknown.
     #[inline]
     pub(crate) fn peek<T: Send + Sync + 'static>(&self, name: &str) -> AtHand<T> {
+        self.peek_with(name, |_, _, _| {})
+    }
+
+    /// As [`Scope::peek`]; a hit's entry is shown first.
+    #[inline]
+    pub(crate) fn peek_with<T: Send + Sync + 'static>(
+        &self,
+        name: &str,
+        hit: impl FnOnce(&Key<'_>, &Entry, Timestamp),
+    ) -> AtHand<T> {
         let shared = self.shared;
         let generation = match shared.known_generation() {
             Known::Is(generation) => Some(generation),
@@ -148,17 +181,24 @@ impl Scope<'_> {
                     .with_generation(generation)
                     .with_schema(self.spec.schema);
                 // What the nearest of several tiers has is not the last word on what it hasn't.
-                if shared.capability.tiered && !entry.head().is_visible(view, now) {
+                if shared.capability.tiered && !entry.head().is_current(view, now) {
                     return AtHand::Unknown;
                 }
                 match self.judge(&entry, view, now) {
-                    Some(value) => AtHand::Hit(value),
-                    None => AtHand::Miss,
+                    Judged::Hit(value) => {
+                        if self.spec.sliding {
+                            sliding::hit(*self, &key, &entry, now);
+                        }
+                        hit(&key, &entry, now);
+                        AtHand::Hit(value)
+                    }
+                    Judged::Absent => AtHand::Absent,
+                    Judged::Miss => AtHand::Miss(Some(entry)),
                 }
             }
             Peek::Miss if key.validate().is_ok() => {
                 shared.counters.misses.increment();
-                AtHand::Miss
+                AtHand::Miss(None)
             }
             Peek::Miss | Peek::Pending => AtHand::Unknown,
         }
@@ -171,12 +211,12 @@ impl Scope<'_> {
         entry: &Entry,
         view: View,
         now: Timestamp,
-    ) -> Option<Arc<T>> {
+    ) -> Judged<T> {
         if entry.head().is_visible(view, now)
             && let Read::Shared(value) = entry.value().read::<T>(self.value_type)
         {
             self.shared.counters.hits.increment();
-            return Some(value);
+            return Judged::Hit(value);
         }
         self.judge_rest(entry, view, now)
     }
@@ -188,31 +228,35 @@ impl Scope<'_> {
         entry: &Entry,
         view: View,
         now: Timestamp,
-    ) -> Option<Arc<T>> {
+    ) -> Judged<T> {
         let counters = &self.shared.counters;
         if entry.head().is_visible(view, now) {
             return match entry.value().read::<T>(self.value_type) {
                 Read::Shared(value) => {
                     counters.hits.increment();
-                    Some(value)
+                    Judged::Hit(value)
                 }
                 Read::Converted(value) => {
                     counters.hits.increment();
                     counters.converted.increment();
-                    Some(value)
+                    Judged::Hit(value)
                 }
                 Read::Unreadable => {
                     counters.unreadable.increment();
-                    None
+                    Judged::Miss
                 }
             };
+        }
+        if entry.head().is_current(view, now) {
+            counters.absent.increment();
+            return Judged::Absent;
         }
         if entry.head().lifetime().is_fresh(now) {
             counters.outdated.increment();
         } else {
             counters.stale.increment();
         }
-        None
+        Judged::Miss
     }
 
     /// Judges what an asynchronous look-up found, and counts it.
@@ -220,12 +264,54 @@ impl Scope<'_> {
         &self,
         found: Option<&Entry>,
         view: View,
-    ) -> Option<Arc<T>> {
+    ) -> Judged<T> {
         let Some(entry) = found else {
             self.shared.counters.misses.increment();
-            return None;
+            return Judged::Miss;
         };
         self.judge(entry, view, self.now())
+    }
+
+    /// As [`Scope::judge_found`], for a look-up that makes an entry live on.
+    pub(crate) fn judge_looked_up<T: Send + Sync + 'static>(
+        &self,
+        key: &Key<'_>,
+        found: Option<&Entry>,
+        view: View,
+    ) -> Judged<T> {
+        let judged = self.judge_found(found, view);
+        if self.spec.sliding
+            && let (Judged::Hit(_), Some(entry)) = (&judged, found)
+        {
+            sliding::hit(*self, key, entry, self.now());
+        }
+        judged
+    }
+
+    /// The value of an entry that may stand in for one that can't be had: of this generation and schema, readable, and
+    /// not over.
+    pub(crate) fn stand_in<T: Send + Sync + 'static>(
+        &self,
+        entry: &Entry,
+        view: View,
+    ) -> Option<Arc<T>> {
+        let head = entry.head();
+        let is_value = matches!(head.kind(), EntryKind::Value | EntryKind::Counter);
+        let serves =
+            is_value && view.admits(head) && !head.lifetime().is_expired(self.shared.clock.now());
+        serves.then(|| entry.value().read::<T>(self.value_type).ok())?
+    }
+
+    /// How this call's loads behave: as it says, else as the space, else as the cache.
+    pub(crate) fn policy(&self, call: Option<&LoadPolicy>) -> Result<Policy> {
+        let defaults = &self.shared.defaults.policy;
+        let policy = match (call, self.spec.policy.as_deref()) {
+            (None, None) => return Ok(defaults.decided()),
+            (Some(one), None) | (None, Some(one)) => one.clone().over(defaults.clone()),
+            (Some(call), Some(space)) => call.clone().over(space.clone()).over(defaults.clone()),
+        };
+        policy.check()?;
+        Ok(policy.decided())
     }
 
     /// A value as the store keeps it. An `i64` is always kept as a counter, so that `set` and
@@ -290,7 +376,7 @@ impl Scope<'_> {
         let ttl = options.ttl.or(self.spec.ttl).or(defaults.ttl);
         let ttl = match ttl.duration() {
             Some(duration) if defaults.jitter > 0.0 => {
-                let kept = 1.0 - defaults.jitter * fastrand::f64();
+                let kept = 1.0 - defaults.jitter * self.shared.random.fraction();
                 Ttl::after(duration.mul_f64(kept).max(Duration::from_millis(1))).unwrap_or(ttl)
             }
             _ => ttl,

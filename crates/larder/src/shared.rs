@@ -13,19 +13,24 @@ use tokio::task::coop::consume_budget;
 
 use crate::codec::DefaultCodec;
 use crate::counters::Counters;
-use crate::flight::Flights;
 use crate::generation::{Generation, Known, read_generation};
 use crate::limits::Limits;
+use crate::load::{Budget, Cooling, Flights, LoadPolicy, RefreshLimits};
+use crate::random::Random;
+use crate::sliding::Touching;
 use crate::spec::Spec;
 use crate::tasks::Tasks;
 
 /// What entries get unless the space or the call says otherwise.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Defaults {
     pub(crate) ttl: Ttl,
     pub(crate) jitter: f64,
     pub(crate) stale_for: Duration,
-    pub(crate) load_timeout: Duration,
+    pub(crate) policy: LoadPolicy,
+    pub(crate) refresh_limits: RefreshLimits,
+    /// What random decisions begin with.
+    pub(crate) seed: Option<u64>,
     pub(crate) codec: DefaultCodec,
 }
 
@@ -41,6 +46,10 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) coherence: Arc<Coherence>,
     pub(crate) tasks: Tasks,
+    pub(crate) random: Random,
+    pub(crate) refreshes: Arc<Budget>,
+    pub(crate) cooling: Cooling,
+    pub(crate) touching: Touching,
     /// Whether anything but the plain path is called for.
     mode: Mode,
 }
@@ -83,6 +92,10 @@ impl Shared {
             store,
             clock,
             limits,
+            random: Random::seeded(defaults.seed.unwrap_or_else(|| fastrand::u64(..))),
+            refreshes: Arc::new(Budget::new(defaults.refresh_limits)),
+            cooling: Cooling::default(),
+            touching: Touching::default(),
             defaults,
             root: Arc::new(Spec::root()),
             counters,
@@ -153,7 +166,7 @@ impl Shared {
 
     /// Detaches the flight of a key: whoever comes later leads a new one.
     pub(crate) fn detach(&self, key: &Key<'_>) {
-        self.coherence.flights.detach(key);
+        self.coherence.flights.detach(key, None);
     }
 }
 
@@ -167,7 +180,9 @@ impl Coherence {
 impl Observer for Coherence {
     fn changed(&self, change: &Change<'_>) {
         match change {
-            Change::Key(key, _) if *key.namespace() == self.namespace => self.flights.detach(key),
+            Change::Key(key, id) if *key.namespace() == self.namespace => {
+                self.flights.detach(key, *id);
+            }
             Change::Marker(marker) if **marker == Marker::generation(&self.namespace) => {
                 self.forget_generation();
             }

@@ -11,8 +11,10 @@ use larder_core::{
 };
 
 use crate::codec::CacheValue;
+use crate::load::{LoadContext, LoadPolicy, Simple, WithContext};
 use crate::operations::{
-    Get, GetOrLoad, ReplaceIf, Set, SetIfAbsent, SetMany, Warm, get, many, update,
+    Get, GetManyOrLoad, GetOrLoad, Id, ReplaceIf, Set, SetIfAbsent, SetMany, Warm, get, many,
+    update,
 };
 use crate::scope::{AtHand, Scope};
 use crate::shared::Shared;
@@ -103,6 +105,20 @@ impl<T: Send + Sync + 'static> Space<T> {
         self.edit(|spec| spec.stale_for = Some(stale_for))
     }
 
+    /// Entries of this space live on when they are asked for: each hit gives them the space's time to live anew, in
+    /// every tier, behind the caller. A hit counts once a tenth of that time is over, so an entry may end that much
+    /// earlier than after its last hit, and costs no more than ten writes in that time; it ends a refresh that is under
+    /// way. Needs a finite [`Space::default_ttl`], or the cache's. Default: off.
+    pub fn sliding(self) -> Self {
+        self.edit(|spec| spec.sliding = true)
+    }
+
+    /// How loads of this space behave. What it doesn't say is as the cache says.
+    pub fn load_policy(self, policy: LoadPolicy) -> Self {
+        let checked = policy.check();
+        self.edit(|spec| spec.set(checked, |spec, ()| spec.policy = Some(Arc::new(policy))))
+    }
+
     /// What a value weighs in memory, in bytes. Default: its encoded length, counted once when it is
     /// stored; for a local space its size on the stack, which leaves out what it points to.
     pub fn weigh(self, weigh: impl Fn(&T) -> u64 + Send + Sync + 'static) -> Self {
@@ -171,7 +187,7 @@ impl<T: Send + Sync + 'static> Space<T> {
     pub fn get_local(&self, name: &str) -> Option<Arc<T>> {
         match self.scope().peek(name) {
             AtHand::Hit(value) => Some(value),
-            AtHand::Miss | AtHand::Unknown => None,
+            AtHand::Absent | AtHand::Miss(_) | AtHand::Unknown => None,
         }
     }
 
@@ -202,10 +218,16 @@ impl<T: Send + Sync + 'static> Space<T> {
     /// The load runs in a task of its own on the caller's tokio runtime, which needs its timer
     /// (`enable_time`): a caller that goes away ends nothing. A value that was loaded before the key was written or invalidated is returned to those
     /// who waited, and not stored. If the load fails and a stale entry is there, that is returned.
-    /// Trouble with the cache never fails a load.
+    /// Trouble with the cache never fails a load. [`LoadPolicy`] has the rest: timeouts, stand-ins, refreshes before the
+    /// time is over.
+    ///
+    /// The loader returns a `T`, an `Arc<T>`, an `Option<T>` or a [`Loaded<T>`](crate::Loaded), which says more: how
+    /// long it lives, its tags, that it is not to be stored, that there is nothing.
     ///
     /// # Errors
     ///
+    /// [`ErrorKind::Absent`] if the origin has nothing (see [`GetOrLoad::optional`]),
+    /// [`ErrorKind::LoadCycle`] if a loader waits for itself, [`ErrorKind::Rejected`] if too many wait,
     /// [`ErrorKind::Load`] with the loader's error as source, [`ErrorKind::LoadPanicked`],
     /// [`ErrorKind::Timeout`] after the cache's load timeout, [`ErrorKind::LoadCancelled`] if the
     /// runtime went away, [`ErrorKind::RuntimeGone`] outside of one; a bad name, a closed cache. All
@@ -230,8 +252,86 @@ impl<T: Send + Sync + 'static> Space<T> {
     /// # Ok::<_, larder::Error>(()) }).unwrap();
     /// ```
     #[inline]
-    pub fn get_or_load<'a, F>(&'a self, name: &'a str, loader: F) -> GetOrLoad<'a, T, F> {
-        GetOrLoad::new(self.scope(), name, loader)
+    pub fn get_or_load<'a, F>(&'a self, name: &'a str, loader: F) -> GetOrLoad<'a, T, Simple<F>> {
+        GetOrLoad::new(self.scope(), name, Simple(loader))
+    }
+
+    /// As [`Space::get_or_load`], with a loader that is told what the cache still has, so that it can ask the origin
+    /// whether that has changed.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # let cache = larder::Cache::builder("shop").build().await?;
+    /// use larder::Loaded;
+    /// # struct Answer { status: u16, etag: String, body: String }
+    /// # async fn fetch(_: &str, _: Option<&[u8]>) -> Result<Answer, std::io::Error> {
+    /// #     Ok(Answer { status: 200, etag: "v1".into(), body: "text".into() }) }
+    ///
+    /// let pages = cache.space::<String>("page");
+    /// let page = pages.get_or_load_with("/", |context| async move {
+    ///     let answer = fetch("/", context.etag()).await?;
+    ///     Ok::<_, std::io::Error>(match answer.status {
+    ///         304 => Loaded::not_modified(),
+    ///         404 => Loaded::absent(),
+    ///         _ => Loaded::new(answer.body).etag(answer.etag),
+    ///     })
+    /// }).await?;
+    /// # Ok::<_, larder::Error>(()) }).unwrap();
+    /// ```
+    pub fn get_or_load_with<'a, F, Fut>(
+        &'a self,
+        name: &'a str,
+        loader: F,
+    ) -> GetOrLoad<'a, T, WithContext<F>>
+    where
+        F: FnOnce(LoadContext<T>) -> Fut,
+    {
+        GetOrLoad::new(self.scope(), name, WithContext(loader))
+    }
+
+    /// Looks up values by ids, in the ids' order, or loads and stores them: what memory doesn't know is asked for in
+    /// one batch, and what isn't there either is loaded by *one* call of the loader, with exactly those ids. A key that
+    /// somebody loads already, one by one or in a batch that overlaps, is not loaded again.
+    ///
+    /// An id's name is what it displays; the loader gets the ids themselves. It returns pairs of id and value, whatever
+    /// converts into a [`Loaded`](crate::Loaded), in any order: an id that it leaves out is
+    /// [absent](crate::Loaded::absent), one that fails alone is [`Loaded::failed`](crate::Loaded::failed), and one
+    /// that it adds is ignored and counted. Where another process loads some of the keys and fails, the loader is
+    /// called again for those.
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::get_or_load`], and [`ErrorKind::BatchTooLarge`]. The first key that fails;
+    /// [`GetManyOrLoad::each`] answers each one's.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the load goes on and its values are stored.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # let cache = larder::Cache::builder("shop").build().await?;
+    /// let names = cache.space::<String>("name");
+    /// names.set("2", "two".to_owned()).await?;
+    ///
+    /// let found = names.get_many_or_load([1_u32, 2, 3], |missing| async move {
+    ///     assert_eq!(missing, [1, 3]);
+    ///     Ok::<_, std::io::Error>([(1_u32, "one".to_owned())])
+    /// }).await?;
+    /// let found: Vec<_> = found.iter().map(|name| name.as_deref().map(String::as_str)).collect();
+    /// assert_eq!(found, [Some("one"), Some("two"), None]);
+    /// # Ok::<_, larder::Error>(()) }).unwrap();
+    /// ```
+    pub fn get_many_or_load<K, F, Fut>(
+        &self,
+        ids: impl IntoIterator<Item = K>,
+        loader: F,
+    ) -> GetManyOrLoad<'_, T, K, F>
+    where
+        K: Id,
+        F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+    {
+        GetManyOrLoad::new(self.scope(), ids.into_iter().collect(), loader)
     }
 
     /// Stores a value, replacing whatever is there. Takes a `T` or an `Arc<T>`.

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Result, Ttl};
 
+use crate::load::LoadPolicy;
+
 type Weigh = Arc<dyn Fn(&(dyn Any + Send + Sync)) -> u64 + Send + Sync>;
 
 /// Prefix, schema version and defaults of a space.
@@ -21,6 +23,9 @@ pub(crate) struct Spec {
     pub(crate) ttl: Ttl,
     pub(crate) stale_for: Option<Duration>,
     pub(crate) weigh: Option<Weigh>,
+    pub(crate) policy: Option<Arc<LoadPolicy>>,
+    /// Whether a hit makes an entry live on.
+    pub(crate) sliding: bool,
     /// The first setting that is wrong; every operation answers it.
     problem: Option<Error>,
     warned: Arc<AtomicBool>,
@@ -39,6 +44,8 @@ impl Spec {
             ttl: Ttl::Default,
             stale_for: None,
             weigh: None,
+            policy: None,
+            sliding: false,
             problem: None,
             warned: Arc::default(),
         }

@@ -20,6 +20,8 @@ pub struct CacheStats {
     pub outdated: u64,
     /// Look-ups that found bytes which are not the type that was asked for.
     pub unreadable: u64,
+    /// Look-ups that found the record of an absence: the origin has no such value.
+    pub absent: u64,
     /// Look-ups while the cache was bypassed.
     pub bypassed: u64,
     /// Hits that had to be decoded because the entry is kept as another type.
@@ -32,12 +34,18 @@ pub struct CacheStats {
     pub invalidations: u64,
     /// Loaders that returned a value.
     pub loads: u64,
-    /// Loaders that failed, panicked or took too long.
+    /// Keys whose loader failed, panicked or took too long, or was given up.
     pub load_failures: u64,
     /// Callers that joined a load in progress.
     pub load_waits: u64,
-    /// Stale values served because a load failed.
+    /// Stale values served because a load failed or was not awaited, each caller counted.
     pub stale_served: u64,
+    /// Refreshes that ran behind their callers.
+    pub refreshes: u64,
+    /// Refreshes that did not take place, because of the [limits](crate::RefreshLimits).
+    pub refreshes_skipped: u64,
+    /// Keys that loaders of many keys returned and nobody had asked for.
+    pub extra_keys: u64,
     /// Loaded values that were not stored: the key was invalidated meanwhile, or has a newer schema.
     pub fills_refused: u64,
     /// Values that could not be encoded.
@@ -56,6 +64,7 @@ impl CacheStats {
             stale: counters.stale.total(),
             outdated: counters.outdated.total(),
             unreadable: counters.unreadable.total(),
+            absent: counters.absent.total(),
             bypassed: counters.bypassed.total(),
             converted: counters.converted.total(),
             sets: counters.sets.total(),
@@ -64,9 +73,13 @@ impl CacheStats {
             loads: counters.loads_ok.total(),
             load_failures: counters.loads_failed.total()
                 + counters.loads_panicked.total()
-                + counters.loads_timed_out.total(),
+                + counters.loads_timed_out.total()
+                + counters.loads_abandoned.total(),
             load_waits: counters.load_waits.total(),
             stale_served: counters.stale_served.total(),
+            refreshes: counters.refreshes.total(),
+            refreshes_skipped: counters.refreshes_skipped.total(),
+            extra_keys: counters.extra_keys.total(),
             fills_refused: counters.fills_refused.total(),
             encode_failures: counters.encode_failures.total(),
             errors: counters.errors(),
@@ -76,7 +89,13 @@ impl CacheStats {
 
     /// Look-ups in all.
     pub fn requests(&self) -> u64 {
-        self.hits + self.misses + self.stale + self.outdated + self.unreadable + self.bypassed
+        self.hits
+            + self.misses
+            + self.stale
+            + self.outdated
+            + self.unreadable
+            + self.absent
+            + self.bypassed
     }
 
     /// Hits among all look-ups, 0 to 1; 0 before the first.

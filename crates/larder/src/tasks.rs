@@ -1,8 +1,9 @@
 //! The tasks that a cache has started. They end with it.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use larder_core::{Clock, Error, ErrorKind, Result, Timestamp};
@@ -25,6 +26,23 @@ struct Running {
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Tasks {
+    /// Begins a task: at once, in the caller's, if that is asked for, and only what has not ended then becomes a task of
+    /// its own. What waits for nothing is not worth one.
+    pub(crate) fn begin(
+        &self,
+        mut task: Pin<Box<dyn Future<Output = ()> + Send>>,
+        at_once: bool,
+    ) -> Result<()> {
+        if at_once && !self.lock().closed && Handle::try_current().is_ok() {
+            // The task's own waker replaces this one as soon as it is polled again.
+            let mut context = Context::from_waker(Waker::noop());
+            if task.as_mut().poll(&mut context).is_ready() {
+                return Ok(());
+            }
+        }
+        self.spawn(task)
+    }
+
     /// Starts a task on the caller's runtime.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let handle = Handle::try_current().map_err(|error| {

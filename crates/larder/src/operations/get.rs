@@ -40,7 +40,7 @@ impl<T: Send + Sync + 'static> Future for Get<'_, T> {
             let turn = ready!(poll_proceed(context));
             let known = match self.scope.peek(self.name) {
                 AtHand::Hit(value) => Some(Ok(Some(value))),
-                AtHand::Miss => Some(Ok(None)),
+                AtHand::Absent | AtHand::Miss(_) => Some(Ok(None)),
                 AtHand::Unknown => None,
             };
             if let Some(known) = known {
@@ -89,7 +89,9 @@ pub(crate) async fn with_id<T: Send + Sync + 'static>(
         }
         let options = scope.reading().await?;
         let found = scope.shared.store.get(&key, &options).await?;
-        let value = scope.judge_found(found.as_ref(), options.view);
+        let value = scope
+            .judge_looked_up(&key, found.as_ref(), options.view)
+            .value();
         Ok(value.zip(found.map(|entry| entry.id())))
     };
     Scope::explain(found.await, Operation::Get, name)

@@ -24,7 +24,7 @@ pub(crate) async fn get_many<T: Send + Sync + 'static>(
     for (index, name) in names.iter().enumerate() {
         match scope.peek(name) {
             AtHand::Hit(value) => values.push(Some(value)),
-            AtHand::Miss => values.push(None),
+            AtHand::Absent | AtHand::Miss(_) => values.push(None),
             AtHand::Unknown => {
                 unknown.push((
                     index,
@@ -53,7 +53,9 @@ pub(crate) async fn get_many<T: Send + Sync + 'static>(
             Operation::Get,
             &key.text(),
         )?;
-        values[index] = scope.judge_found(found.as_ref(), writing.view);
+        values[index] = scope
+            .judge_looked_up(&key, found.as_ref(), writing.view)
+            .value();
     }
     Ok(values)
 }

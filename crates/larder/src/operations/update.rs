@@ -99,7 +99,7 @@ pub(crate) async fn take<T: Send + Sync + 'static>(
     let taken = async {
         let view = scope.view().await?;
         match update(scope, name, Update::Take).await? {
-            Updated::Taken(entry) => Ok(scope.judge_found(entry.as_ref(), view)),
+            Updated::Taken(entry) => Ok(scope.judge_found(entry.as_ref(), view).value()),
             other => Err(Error::new(
                 ErrorKind::Unexpected,
                 format!("a take answered {other:?}"),

@@ -70,7 +70,7 @@ impl<T: Send + Sync + 'static> Reply for Option<Arc<T>> {
             judge.scope.shared.counters.bypassed.increment();
             return Ok(None);
         }
-        Ok(judge.scope.judge_found(entry.as_ref(), judge.view))
+        Ok(judge.scope.judge_found(entry.as_ref(), judge.view).value())
     }
 }
 

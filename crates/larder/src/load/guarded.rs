@@ -20,17 +20,15 @@ pub(crate) enum Ended<T> {
     Panicked(String),
     /// Not in time; it was dropped.
     TimedOut,
+    /// Nobody wanted it any more; it was dropped.
+    Abandoned,
 }
 
 impl<T> Ended<Result<T>> {
-    /// What the loader returned, or why it didn't; failures are counted.
+    /// What the loader returned, or why it didn't; what isn't the loader's own error is counted.
     pub(crate) fn result(self, counters: &Counters, timeout: Duration) -> Result<T> {
         match self {
-            Self::Returned(Ok(value)) => Ok(value),
-            Self::Returned(Err(error)) => {
-                counters.loads_failed.increment();
-                Err(error)
-            }
+            Self::Returned(returned) => returned,
             Self::Panicked(message) => {
                 counters.loads_panicked.increment();
                 let message = format!("the loader panicked: {message}");
@@ -40,6 +38,11 @@ impl<T> Ended<Result<T>> {
                 counters.loads_timed_out.increment();
                 let message = format!("the loader took longer than {timeout:?}");
                 Err(Error::new(ErrorKind::Timeout, message))
+            }
+            Self::Abandoned => {
+                counters.loads_abandoned.increment();
+                let message = "everybody who waited for the load has gone";
+                Err(Error::new(ErrorKind::LoadCancelled, message))
             }
         }
     }

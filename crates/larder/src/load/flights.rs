@@ -1,0 +1,376 @@
+//! Loads in progress: one per key and schema, joined by whoever asks meanwhile.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use larder_core::{
+    Entry, EntryId, Error, ErrorKind, Key, KeyBuf, KeyHashBuilder, Operation, Pattern, Result,
+};
+use tokio::sync::Notify;
+
+use crate::load::{Policy, Source};
+
+const SHARDS: usize = 16;
+
+/// What a flight ends with: an entry for everybody who waits, or the same error for all of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Landed {
+    pub(crate) entry: Entry,
+    pub(crate) source: Source,
+    /// Whether it stands in for what could not be loaded.
+    pub(crate) stale: bool,
+}
+
+/// The loads in progress.
+pub(crate) struct Flights {
+    shards: Box<[Mutex<Shard>]>,
+}
+
+type Shard = HashMap<u64, Vec<Arc<Progress>>, KeyHashBuilder>;
+
+/// One key's flight, as everybody sees it who has to do with it.
+pub(crate) struct Progress {
+    id: u64,
+    key: KeyBuf,
+    schema: u32,
+    stage: Mutex<Stage>,
+    landed: OnceLock<Result<Landed>>,
+    /// Tells the waiters that it has landed.
+    ended: Notify,
+    /// Tells the task that its key has changed, or that nobody waits any more. Shared by the flights of one call.
+    news: Arc<Notify>,
+}
+
+/// How far a load is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    /// Nothing has been read yet that could be older than an invalidation.
+    Claiming,
+    /// The loader runs, so an invalidation overtakes it.
+    Loading,
+    /// What is being loaded may be older than an invalidation.
+    Overtaken,
+}
+
+/// How a flight stands.
+#[derive(Debug)]
+struct Stage {
+    phase: Phase,
+    /// What it is about to store itself.
+    storing: Option<EntryId>,
+    waiters: usize,
+    /// Whether it goes on when nobody waits.
+    abandonable: bool,
+    abandoned: bool,
+}
+
+/// Flights have numbers of their own in the whole process: one may wait for another cache's.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// How [`Flights::board`] answers.
+pub(crate) enum Boarding {
+    /// Somebody else is loading: wait for them.
+    Joined(Waiting),
+    /// This caller leads: run the load and land.
+    Leading(Leader, Waiting),
+    /// Too many wait already.
+    Full,
+}
+
+/// A place among those who wait for a flight. Given up by dropping it.
+pub(crate) struct Waiting {
+    flights: Arc<Flights>,
+    progress: Arc<Progress>,
+}
+
+/// The right and the duty to end a flight. Dropped without landing (a panic, a runtime that shuts
+/// down), the flight leaves the table and everybody who waits gets an error.
+pub(crate) struct Leader {
+    flights: Arc<Flights>,
+    progress: Arc<Progress>,
+}
+
+/// A flight of a call for many keys, with its place in the call.
+pub(crate) struct Seat {
+    pub(crate) place: usize,
+    pub(crate) leader: Leader,
+    /// What its callers have got already, if it is refreshed behind them.
+    pub(crate) there: Option<Entry>,
+}
+
+impl Waiting {
+    /// Waits for the flight's end.
+    ///
+    /// Cancel safe: the flight goes on without this caller.
+    pub(crate) async fn landed(&self) -> Result<Landed> {
+        loop {
+            let ended = self.progress.ended.notified();
+            if let Some(landed) = self.now() {
+                return landed;
+            }
+            ended.await;
+        }
+    }
+
+    /// The flight's end, if it has come.
+    pub(crate) fn now(&self) -> Option<Result<Landed>> {
+        self.progress.landed.get().cloned()
+    }
+
+    /// Whether the key was invalidated since the flight began.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        self.progress.stage().phase == Phase::Overtaken
+    }
+
+    pub(crate) fn flight(&self) -> u64 {
+        self.progress.id
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let progress = &self.progress;
+        let is_last = {
+            let mut stage = progress.stage();
+            stage.waiters -= 1;
+            stage.waiters == 0 && stage.abandonable
+        };
+        if is_last && progress.landed.get().is_none() {
+            self.flights.abandon(progress);
+        }
+    }
+}
+
+impl Leader {
+    pub(crate) fn key(&self) -> Key<'_> {
+        self.progress.key.as_key()
+    }
+
+    pub(crate) fn flight(&self) -> u64 {
+        self.progress.id
+    }
+
+    /// From now on an invalidation overtakes the flight. Before that it only makes its claim anew, because nothing has
+    /// been read yet that could be older.
+    pub(crate) fn loads(&self) {
+        let mut stage = self.progress.stage();
+        if stage.phase == Phase::Claiming {
+            stage.phase = Phase::Loading;
+        }
+    }
+
+    /// The flight is about to store this entry: the news of it is no invalidation.
+    pub(crate) fn stores(&self, id: EntryId) {
+        self.progress.stage().storing = Some(id);
+    }
+
+    /// Whether the key was invalidated since the loader began.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.progress.stage().phase == Phase::Overtaken
+    }
+
+    /// Whether nobody waits any more and nobody is to.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.progress.stage().abandoned
+    }
+
+    /// What the task waits for beside its work.
+    pub(crate) fn news(&self) -> &Arc<Notify> {
+        &self.progress.news
+    }
+
+    /// Ends the flight for everybody who waits.
+    pub(crate) fn land(self, outcome: Result<Landed>) {
+        self.end(outcome);
+    }
+
+    fn end(&self, outcome: Result<Landed>) {
+        // Leaves the table first, so that whoever comes now sees the stored entry or leads anew.
+        self.flights.remove(&self.progress);
+        if self.progress.landed.set(outcome).is_ok() {
+            self.progress.ended.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Leader {
+    fn drop(&mut self) {
+        if self.progress.landed.get().is_none() {
+            let error = Error::new(
+                ErrorKind::LoadCancelled,
+                "the load was dropped before it ended: its cache or its runtime has gone",
+            );
+            self.end(Err(error.with_operation(Operation::Load)));
+        }
+    }
+}
+
+impl Progress {
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is(&self, key: &Key<'_>, schema: u32) -> bool {
+        self.schema == schema && self.key.is(key)
+    }
+
+    /// An invalidation: overtakes a loader that runs, and has any other flight ask again. Answers whether it stays
+    /// in the table.
+    fn invalidated(&self, id: Option<EntryId>) -> bool {
+        let mut stage = self.stage();
+        if id.is_some() && stage.storing == id {
+            return true;
+        }
+        if stage.phase != Phase::Claiming {
+            stage.phase = Phase::Overtaken;
+            return false;
+        }
+        drop(stage);
+        self.news.notify_one();
+        true
+    }
+}
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+}
+
+impl Flights {
+    /// Joins the flight of a key, or leads one.
+    pub(crate) fn board(
+        self: &Arc<Self>,
+        key: &Key<'_>,
+        schema: u32,
+        policy: &Policy,
+        news: impl FnOnce() -> Arc<Notify>,
+    ) -> Boarding {
+        let mut shard = self.shard(key);
+        let flying = shard.entry(key.hash64()).or_default();
+        if let Some(progress) = flying.iter().find(|progress| progress.is(key, schema)) {
+            let mut stage = progress.stage();
+            if stage.waiters >= policy.max_waiters {
+                return Boarding::Full;
+            }
+            stage.waiters += 1;
+            drop(stage);
+            return Boarding::Joined(Waiting {
+                flights: Arc::clone(self),
+                progress: Arc::clone(progress),
+            });
+        }
+        let progress = Arc::new(Progress {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            key: key.to_buf(),
+            schema,
+            stage: Mutex::new(Stage {
+                phase: Phase::Claiming,
+                storing: None,
+                waiters: 1,
+                abandonable: policy.cancel,
+                abandoned: false,
+            }),
+            landed: OnceLock::new(),
+            ended: Notify::new(),
+            news: news(),
+        });
+        flying.push(Arc::clone(&progress));
+        drop(shard);
+        let leader = Leader {
+            flights: Arc::clone(self),
+            progress: Arc::clone(&progress),
+        };
+        let waiting = Waiting {
+            flights: Arc::clone(self),
+            progress,
+        };
+        Boarding::Leading(leader, waiting)
+    }
+
+    /// A key was invalidated: a flight whose loader runs leaves the table, so that whoever waits keeps waiting,
+    /// whoever comes leads a new one, and what is being loaded isn't stored without a lease that still stands (R6). One
+    /// that has not begun asks again. `id` is that of the entry which is there now, if it is known.
+    pub(crate) fn detach(&self, key: &Key<'_>, id: Option<EntryId>) {
+        let mut shard = self.shard(key);
+        if let Some(flying) = shard.get_mut(&key.hash64()) {
+            flying.retain(|progress| !progress.key.is(key) || progress.invalidated(id));
+            if flying.is_empty() {
+                shard.remove(&key.hash64());
+            }
+        }
+    }
+
+    /// Detaches the flights of the keys that match; answers the keys, so that their leases can be ended.
+    pub(crate) fn detach_matching(&self, pattern: &Pattern) -> Vec<KeyBuf> {
+        let mut matching = Vec::new();
+        for shard in &self.shards {
+            let flying = lock(shard);
+            let keys = flying.values().flatten().map(|progress| &progress.key);
+            matching.extend(keys.filter(|key| pattern.matches(key.text())).cloned());
+        }
+        for key in &matching {
+            self.detach(&key.as_key(), None);
+        }
+        matching
+    }
+
+    /// Detaches every flight.
+    pub(crate) fn detach_all(&self) {
+        for shard in &self.shards {
+            lock(shard).retain(|_, flying| {
+                flying.retain(|progress| progress.invalidated(None));
+                !flying.is_empty()
+            });
+        }
+    }
+
+    /// Flights in the table.
+    pub(crate) fn len(&self) -> usize {
+        self.shards
+            .iter()
+            .map(|shard| lock(shard).values().map(Vec::len).sum::<usize>())
+            .sum()
+    }
+
+    /// Nobody waits: unless somebody has come in the meantime, the flight is given up.
+    fn abandon(&self, progress: &Arc<Progress>) {
+        let mut shard = self.shard(&progress.key.as_key());
+        {
+            // Whoever boards holds the shard, so nobody does now.
+            let mut stage = progress.stage();
+            if stage.waiters > 0 {
+                return;
+            }
+            stage.abandoned = true;
+        }
+        leave(&mut shard, progress);
+        drop(shard);
+        progress.news.notify_one();
+    }
+
+    fn remove(&self, progress: &Progress) {
+        leave(&mut self.shard(&progress.key.as_key()), progress);
+    }
+
+    fn shard(&self, key: &Key<'_>) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[(key.hash64() >> 40) as usize % SHARDS])
+    }
+}
+
+fn leave(shard: &mut Shard, progress: &Progress) {
+    let hash = progress.key.hash64();
+    if let Some(flying) = shard.get_mut(&hash) {
+        flying.retain(|other| other.id != progress.id);
+        if flying.is_empty() {
+            shard.remove(&hash);
+        }
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

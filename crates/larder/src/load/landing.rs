@@ -1,0 +1,423 @@
+//! What becomes of a load's result: stored, re-armed, returned alone, refused.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::{
+    Backend, Entry, Error, ErrorKind, Fill, Filled, Lifetime, Operation, ReadOptions, Result, Tag,
+    Tiers, Ttl, View, WriteOptions,
+};
+
+use crate::load::claim::Right;
+use crate::load::flight::Flight;
+use crate::load::guarded::caught;
+use crate::load::lease_end::LeaseEnd;
+use crate::load::{Landed, Leader, Loaded, Origin, Purpose, Seat, Source, What};
+use crate::scope::{EntryOptions, Scope};
+use crate::shared::Shared;
+
+/// A key whose load may begin.
+pub(crate) struct Granted {
+    pub(crate) seat: Seat,
+    pub(crate) right: Right,
+    /// What is there all the same.
+    pub(crate) seen: Option<Entry>,
+    pub(crate) lease: LeaseEnd,
+}
+
+/// What is to become of one result.
+enum Verdict {
+    /// Stored if nothing has come in between, and handed to everybody who waits.
+    Store(Entry),
+    /// Handed to everybody who waits.
+    Return(Entry),
+    /// The stale entry for a while longer, because of this error.
+    Rearm(Entry, Error),
+    Fail(Error),
+}
+
+/// Stores what is to be stored, gives back the other leases, and tells everybody who waits.
+pub(crate) async fn land<T: Send + Sync + 'static, O: Origin<T>>(
+    flight: &Flight<T, O>,
+    shared: Arc<Shared>,
+    granted: Vec<Granted>,
+    loaded: Vec<Result<Loaded<T>>>,
+    took: Duration,
+    view: View,
+) {
+    let mut outcomes = Vec::with_capacity(granted.len());
+    {
+        let scope = Scope {
+            shared: &shared,
+            spec: &flight.spec,
+            value_type: flight.value_type,
+        };
+        let (mut fills, mut filling) = (Vec::new(), Vec::new());
+        for (one, loaded) in granted.into_iter().zip(loaded) {
+            let verdict = judge(flight, scope, &one, loaded, took, view);
+            let Granted {
+                seat,
+                right,
+                seen,
+                mut lease,
+            } = one;
+            let (entry, rearmed) = match verdict {
+                Verdict::Store(entry) if shared.is_bypassed() => {
+                    if release(scope, right).await {
+                        lease.ended();
+                    }
+                    outcomes.push((seat.leader, Ok(landed(entry, false))));
+                    continue;
+                }
+                Verdict::Store(entry) => (entry, None),
+                Verdict::Rearm(entry, error) => (entry, Some(error)),
+                Verdict::Return(entry) => {
+                    if release(scope, right).await {
+                        lease.ended();
+                    }
+                    let stale = !entry.head().lifetime().is_fresh(shared.clock.now());
+                    outcomes.push((seat.leader, Ok(landed(entry, stale))));
+                    continue;
+                }
+                Verdict::Fail(error) => {
+                    if release(scope, right).await {
+                        lease.ended();
+                    }
+                    outcomes.push((seat.leader, Err(error)));
+                    continue;
+                }
+            };
+            match right {
+                Right::Lease(token) => {
+                    let fill = Fill {
+                        token,
+                        entry: entry.clone(),
+                    };
+                    seat.leader.stores(entry.id());
+                    fills.push(fill);
+                    filling.push((seat, seen, lease, entry, rearmed));
+                }
+                Right::Unleased => {
+                    let stored = unleased(scope, &seat.leader, &entry, Tiers::All).await;
+                    let outcome = settled(scope, &seat.leader, entry, rearmed, stored, view).await;
+                    outcomes.push((seat.leader, outcome));
+                }
+                Right::MemoryOnly => {
+                    // Nothing but the nearest of several tiers is memory and nothing else.
+                    let stored = if shared.capability.tiered || shared.capability.immediate {
+                        unleased(scope, &seat.leader, &entry, Tiers::Nearest).await
+                    } else {
+                        Ok(Filled::Refused)
+                    };
+                    let outcome = settled(scope, &seat.leader, entry, rearmed, stored, view).await;
+                    outcomes.push((seat.leader, outcome));
+                }
+            }
+        }
+        if !fills.is_empty() {
+            let filled = shared.store.fill(fills, &WriteOptions::default()).await;
+            let mut filled = filled.into_iter();
+            for (seat, seen, mut lease, entry, rearmed) in filling {
+                let stored = filled.next().unwrap_or(Ok(Filled::Refused));
+                if stored.is_ok() {
+                    lease.ended();
+                }
+                if matches!(stored, Ok(Filled::Refused)) && rearmed.is_none() {
+                    beside_newer(scope, &seat.leader, seen.as_ref(), &entry).await;
+                }
+                let outcome = settled(scope, &seat.leader, entry, rearmed, stored, view).await;
+                outcomes.push((seat.leader, outcome));
+            }
+        }
+    }
+    // Lets go of the cache before the waiters are told, so that the last of them may close it.
+    drop(shared);
+    for (leader, outcome) in outcomes {
+        leader.land(outcome);
+    }
+}
+
+fn landed(entry: Entry, stale: bool) -> Landed {
+    Landed {
+        entry,
+        source: if stale { Source::Tier } else { Source::Loader },
+        stale,
+    }
+}
+
+/// Decides what is to become of one result.
+fn judge<T: Send + Sync + 'static, O: Origin<T>>(
+    flight: &Flight<T, O>,
+    scope: Scope<'_>,
+    one: &Granted,
+    loaded: Result<Loaded<T>>,
+    took: Duration,
+    view: View,
+) -> Verdict {
+    let counters = &scope.shared.counters;
+    let failed = match loaded {
+        Ok(Loaded {
+            what: What::Failed(error),
+            ..
+        }) => {
+            counters.loads_failed.increment();
+            error
+        }
+        Ok(loaded) => {
+            let made = caught(|| made(flight, scope, one.seen.as_ref(), loaded, took, view));
+            match made {
+                Ok(Ok(verdict)) => {
+                    counters.loads_ok.increment();
+                    return verdict;
+                }
+                Ok(Err(error)) => {
+                    counters.loads_failed.increment();
+                    error
+                }
+                Err(message) => {
+                    counters.loads_panicked.increment();
+                    let message = format!("the loaded value's own code panicked: {message}");
+                    Error::new(ErrorKind::LoadPanicked, message)
+                }
+            }
+        }
+        Err(error) => error,
+    };
+    if flight.purpose == Purpose::Early {
+        let now = scope.shared.clock.now();
+        let until = now.saturating_add(flight.policy.throttle);
+        let cooling = &scope.shared.cooling;
+        cooling.rest(&one.seat.leader.key(), now, until);
+        return Verdict::Fail(failed);
+    }
+    let now = scope.shared.clock.now();
+    let stale = one.seen.as_ref().filter(|seen| {
+        let life = seen.head().lifetime();
+        !life.is_fresh(now)
+            && !one.seat.leader.is_detached()
+            && scope.stand_in::<T>(seen, view).is_some()
+    });
+    match stale {
+        None => Verdict::Fail(failed),
+        Some(seen) if flight.policy.throttle.is_zero() || scope.shared.is_bypassed() => {
+            Verdict::Return(seen.clone())
+        }
+        Some(seen) => {
+            let life = seen.head().lifetime();
+            let fresh_until = now.saturating_add(flight.policy.throttle);
+            let life = Lifetime {
+                fresh_until: fresh_until.min(life.expires_at),
+                ..life
+            };
+            match again(seen, life) {
+                Ok(entry) => Verdict::Rearm(entry, failed),
+                Err(_) => Verdict::Return(seen.clone()),
+            }
+        }
+    }
+}
+
+/// The same value under a new id: ids are given per write, and never twice (H11).
+fn again(seen: &Entry, life: Lifetime) -> Result<Entry> {
+    let head = seen.head();
+    let mut entry = Entry::new(seen.value().clone(), life)
+        .with_generation(head.generation())
+        .with_schema(head.schema());
+    if !head.tags().is_empty() {
+        entry = entry.with_tags(head.tags().to_vec())?;
+    }
+    if let Some(etag) = head.etag() {
+        entry = entry.with_etag(etag.clone())?;
+    }
+    Ok(match head.load_time() {
+        Some(load_time) => entry.with_load_time(load_time),
+        None => entry,
+    })
+}
+
+/// The entry of what was loaded.
+fn made<T: Send + Sync + 'static, O: Origin<T>>(
+    flight: &Flight<T, O>,
+    scope: Scope<'_>,
+    seen: Option<&Entry>,
+    loaded: Loaded<T>,
+    took: Duration,
+    view: View,
+) -> Result<Verdict> {
+    let Loaded { what, say } = loaded;
+    let mut options = Cow::Borrowed(&*flight.options);
+    // What can't be kept is still an answer (A1): it is returned and not stored.
+    let mut trouble = None;
+    match say.ttl() {
+        Ok(Some(ttl)) => options.to_mut().ttl = ttl,
+        Ok(None) => {}
+        Err(error) => trouble = Some(error),
+    }
+    if let Some(stale_for) = say.stale_for {
+        options.to_mut().stale_for = Some(stale_for);
+    }
+    match &say.tags {
+        Some(Ok(tags)) => options.to_mut().tags.clone_from(tags),
+        Some(Err(error)) => trouble = Some(error.clone()),
+        None => {}
+    }
+    let entry = match what {
+        What::Value(value) => {
+            let value = scope.value(value);
+            scope.entry(value.clone(), &options, view).map_err(|error| {
+                trouble.get_or_insert(error);
+                Entry::new(value, scope.lifetime(&options))
+            })
+        }
+        What::NotModified => {
+            let there = seen.filter(|seen| scope.stand_in::<T>(seen, view).is_some());
+            let Some(seen) = there else {
+                return Err(Error::new(
+                    ErrorKind::Load,
+                    "the loader says that nothing was modified, but nothing was there",
+                ));
+            };
+            again(seen, scope.lifetime(&options)).map_err(|error| {
+                trouble.get_or_insert(error);
+                seen.clone()
+            })
+        }
+        What::Absent => absent(flight, scope, &options, say.ttl, view).map_err(|error| {
+            trouble.get_or_insert(error);
+            Entry::absent(scope.lifetime(&options))
+        }),
+        What::Failed(error) => return Err(error),
+    };
+    let absent =
+        matches!(&entry, Ok(entry) if entry.head().kind() == larder_core::EntryKind::Absent);
+    let uncached =
+        say.is_uncached() || (absent && say.ttl.is_none() && flight.policy.negative_ttl.is_zero());
+    let entry = entry.and_then(|entry| match say.etag {
+        Some(etag) => entry.clone().with_etag(etag).map_err(|error| {
+            trouble.get_or_insert(error);
+            entry
+        }),
+        None => Ok(entry),
+    });
+    Ok(match (entry, trouble) {
+        (Ok(entry), None) if !uncached => Verdict::Store(entry.with_load_time(took)),
+        (Ok(entry) | Err(entry), trouble) => {
+            if let Some(error) = trouble {
+                scope.shared.counters.error(Operation::Fill, error.kind());
+            }
+            Verdict::Return(entry)
+        }
+    })
+}
+
+/// The record that the origin has nothing.
+fn absent<T, O>(
+    flight: &Flight<T, O>,
+    scope: Scope<'_>,
+    options: &EntryOptions,
+    said: Option<Duration>,
+    view: View,
+) -> Result<Entry> {
+    scope.check_options(options)?;
+    let now = scope.shared.clock.now();
+    let mut life = scope.lifetime(options);
+    if said.is_none_or(|ttl| ttl.is_zero()) {
+        let negative = flight.policy.negative_ttl.max(Duration::from_millis(1));
+        let negative = Lifetime::new(now, Ttl::after(negative)?, Duration::ZERO);
+        life.fresh_until = life.fresh_until.min(negative.fresh_until);
+    }
+    // Nothing to stand in with.
+    life.expires_at = life.fresh_until;
+    let tags = options.tags.iter().cloned().map(Tag::from).collect();
+    Entry::absent(life)
+        .with_generation(view.generation)
+        .with_schema(scope.spec.schema.unwrap_or_default())
+        .with_tags(tags)
+}
+
+/// Stores where there is no lease, unless the key was invalidated meanwhile: looked at before the write and, because
+/// an invalidation may come in between, again behind it.
+async fn unleased(
+    scope: Scope<'_>,
+    leader: &Leader,
+    entry: &Entry,
+    tiers: Tiers,
+) -> Result<Filled> {
+    let (store, key) = (&scope.shared.store, leader.key());
+    let writing = WriteOptions::default().with_tiers(tiers);
+    if leader.is_detached() {
+        return Ok(Filled::Refused);
+    }
+    leader.stores(entry.id());
+    store.set(&key, entry.clone(), &writing).await?;
+    if leader.is_detached() {
+        store.invalidate(&key, &writing).await?;
+        return Ok(Filled::Refused);
+    }
+    Ok(Filled::Stored)
+}
+
+/// A newer schema's entry stays where it is; this node keeps its own version in memory, so that it doesn't load at
+/// every look-up until all nodes are up to date.
+async fn beside_newer(scope: Scope<'_>, leader: &Leader, seen: Option<&Entry>, entry: &Entry) {
+    let is_newer = seen.is_some_and(|seen| {
+        seen.head().schema() > entry.head().schema()
+            && seen.head().generation() == entry.head().generation()
+    });
+    if is_newer && scope.shared.capability.tiered {
+        let _ = unleased(scope, leader, entry, Tiers::Nearest).await;
+    }
+}
+
+/// What everybody gets who waits, by what became of the entry. A failed write still returns the value (A1).
+async fn settled(
+    scope: Scope<'_>,
+    leader: &Leader,
+    entry: Entry,
+    rearmed: Option<Error>,
+    stored: Result<Filled>,
+    view: View,
+) -> Result<Landed> {
+    let counters = &scope.shared.counters;
+    let stands = match stored {
+        Ok(stored) => stored == Filled::Stored,
+        Err(_) => !leader.is_detached(),
+    };
+    match &stored {
+        Ok(Filled::Stored) => counters.fills.increment(),
+        Ok(Filled::Refused) => counters.fills_refused.increment(),
+        Err(error) => counters.error(Operation::Fill, error.kind()),
+    }
+    let Some(error) = rearmed else {
+        return Ok(landed(entry, false));
+    };
+    if stands {
+        return Ok(landed(entry, true));
+    }
+    // Somebody has changed the key: what they wrote is right, and nothing else is.
+    let options = ReadOptions::default().with_view(view);
+    let now = scope.shared.clock.now();
+    match scope.shared.store.get(&leader.key(), &options).await {
+        Ok(Some(entry)) if entry.head().is_current(view, now) => Ok(Landed {
+            entry,
+            source: Source::Tier,
+            stale: false,
+        }),
+        _ => Err(error),
+    }
+}
+
+/// Gives the lease back; answers whether it has ended.
+pub(crate) async fn release(scope: Scope<'_>, right: Right) -> bool {
+    let Right::Lease(token) = right else {
+        return true;
+    };
+    let writing = WriteOptions::default();
+    let released = scope.shared.store.release(vec![token], &writing).await;
+    if let Err(error) = &released {
+        let counters = &scope.shared.counters;
+        counters.error(Operation::Release, error.kind());
+    }
+    released.is_ok()
+}

@@ -1,0 +1,140 @@
+//! A loader as the engine runs it: for one key or for many.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use larder_core::{Error, ErrorKind, Result};
+
+use crate::load::{LoadContext, Loaded};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// One of the keys that are to be loaded: its place in the call, and what the cache still has of it.
+pub(crate) struct Wanted<T> {
+    pub(crate) place: usize,
+    pub(crate) context: LoadContext<T>,
+}
+
+/// Loaded values with the places of their keys in the call.
+pub(crate) type Places<T> = Vec<(usize, Loaded<T>)>;
+
+/// What loads keys by their places in the call.
+pub(crate) trait Origin<T>: Send + Sync + 'static {
+    /// Loads; answers what it found by places. An error is all keys'.
+    fn load(&self, wanted: Vec<Wanted<T>>) -> Boxed<Result<Places<T>>>;
+}
+
+/// A loader of one value; see [`GetOrLoad`](crate::GetOrLoad).
+pub trait LoadOne<T>: Send + 'static {
+    /// Calls the loader.
+    fn load_one(self, context: LoadContext<T>) -> impl Future<Output = Result<Loaded<T>>> + Send;
+}
+
+/// A loader that wants to know nothing.
+#[derive(Debug)]
+pub struct Simple<F>(pub(crate) F);
+
+impl<T, F, Fut, V, E> LoadOne<T> for Simple<F>
+where
+    T: Send + Sync + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = std::result::Result<V, E>> + Send + 'static,
+    V: Into<Loaded<T>> + 'static,
+    E: Into<BoxError> + 'static,
+{
+    async fn load_one(self, _: LoadContext<T>) -> Result<Loaded<T>> {
+        (self.0)().await.map(Into::into).map_err(failed)
+    }
+}
+
+/// A loader that wants to know what the cache still has.
+#[derive(Debug)]
+pub struct WithContext<F>(pub(crate) F);
+
+impl<T, F, Fut, V, E> LoadOne<T> for WithContext<F>
+where
+    T: Send + Sync + 'static,
+    F: FnOnce(LoadContext<T>) -> Fut + Send + 'static,
+    Fut: Future<Output = std::result::Result<V, E>> + Send + 'static,
+    V: Into<Loaded<T>> + 'static,
+    E: Into<BoxError> + 'static,
+{
+    async fn load_one(self, context: LoadContext<T>) -> Result<Loaded<T>> {
+        (self.0)(context).await.map(Into::into).map_err(failed)
+    }
+}
+
+/// The origin of one key.
+pub(crate) struct One<L>(Mutex<Option<L>>);
+
+impl<L> One<L> {
+    pub(crate) fn new(loader: L) -> Self {
+        Self(Mutex::new(Some(loader)))
+    }
+
+    /// The loader, if it has not been called.
+    pub(crate) fn take(&self) -> Option<L> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<T: Send + Sync + 'static, L: LoadOne<T>> Origin<T> for One<L> {
+    fn load(&self, mut wanted: Vec<Wanted<T>>) -> Boxed<Result<Places<T>>> {
+        let (loader, wanted) = (self.take(), wanted.pop());
+        Box::pin(async move {
+            let (Some(loader), Some(Wanted { place, context })) = (loader, wanted) else {
+                return Err(Error::new(
+                    ErrorKind::Unexpected,
+                    "a loader was called twice",
+                ));
+            };
+            Ok(vec![(place, loader.load_one(context).await?)])
+        })
+    }
+}
+
+/// The origin of many keys: a loader of ids, each with its place.
+pub(crate) struct Many<K, F> {
+    pub(crate) ids: Arc<Vec<K>>,
+    pub(crate) loader: Arc<F>,
+}
+
+impl<T, K, F, Fut, I, V, E> Origin<T> for Many<K, F>
+where
+    T: Send + Sync + 'static,
+    K: Clone + Eq + std::hash::Hash + Send + Sync + 'static,
+    F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = std::result::Result<I, E>> + Send + 'static,
+    I: IntoIterator<Item = (K, V)> + 'static,
+    V: Into<Loaded<T>> + 'static,
+    E: Into<BoxError> + 'static,
+{
+    fn load(&self, wanted: Vec<Wanted<T>>) -> Boxed<Result<Places<T>>> {
+        let ids: Vec<K> = wanted
+            .iter()
+            .map(|wanted| self.ids[wanted.place].clone())
+            .collect();
+        let places: std::collections::HashMap<K, usize> = ids
+            .iter()
+            .cloned()
+            .zip(wanted.iter().map(|wanted| wanted.place))
+            .collect();
+        let loader = Arc::clone(&self.loader);
+        Box::pin(async move {
+            // Called in here, so that a panic of its first part is caught as well.
+            let loading = (*loader)(ids);
+            drop(loader);
+            let found = loading.await.map_err(failed)?;
+            let found = found.into_iter();
+            // What nobody asked for has a place that nobody has.
+            Ok(found
+                .map(|(id, value)| (places.get(&id).copied().unwrap_or(usize::MAX), value.into()))
+                .collect())
+        })
+    }
+}
+
+pub(crate) fn failed(error: impl Into<BoxError>) -> Error {
+    Error::new(ErrorKind::Load, "the loader failed").with_source(error)
+}

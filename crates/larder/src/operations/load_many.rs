@@ -1,0 +1,479 @@
+//! Read-through for many keys: one look-up, one lease round trip, one call of the loader with exactly what is missing.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use larder_core::{
+    Backend, BatchOperation, BatchReply, Entry, Error, ErrorKind, Key, Operation, Result, View,
+};
+use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
+
+use crate::load::{
+    Boarding, Caller, Flight, LoadContext, LoadPolicy, Many, Origin, Outcome, Permit, Places,
+    Policy, Purpose, Seat, Source, Waiting, Wanted, What, guarded, is_due, turned_away, wait,
+};
+use crate::operations::{Boxed, entry_options};
+use crate::scope::{AtHand, EntryOptions, Judged, Scope};
+
+/// A look-up of many values that loads what isn't there; see
+/// [`Space::get_many_or_load`](crate::Space::get_many_or_load). Nothing happens until it is awaited.
+#[must_use = "futures do nothing unless awaited"]
+pub struct GetManyOrLoad<'a, T, K, F> {
+    scope: Scope<'a>,
+    ids: Vec<K>,
+    loader: F,
+    options: EntryOptions,
+    policy: Option<Box<LoadPolicy>>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<'a, T, K, F> GetManyOrLoad<'a, T, K, F> {
+    pub(crate) fn new(scope: Scope<'a>, ids: Vec<K>, loader: F) -> Self {
+        Self {
+            scope,
+            ids,
+            loader,
+            options: EntryOptions::default(),
+            policy: None,
+            of: PhantomData,
+        }
+    }
+
+    entry_options!();
+
+    /// How these loads behave. What it doesn't say is as the space or the cache says.
+    pub fn policy(mut self, policy: LoadPolicy) -> Self {
+        self.policy = Some(Box::new(match self.policy {
+            Some(former) => policy.over(*former),
+            None => policy,
+        }));
+        self
+    }
+
+    /// Answers each key's own outcome, so that one that fails doesn't hide the others. The outer error is for what
+    /// keeps all of them from being asked.
+    pub fn each(self) -> Each<'a, T, K, F> {
+        Each(self)
+    }
+}
+
+/// A look-up of many values that answers each one's outcome; see [`GetManyOrLoad::each`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Each<'a, T, K, F>(GetManyOrLoad<'a, T, K, F>);
+
+/// What can be an id: it is shown as the key's name, and handed to the loader as it is.
+pub trait Id: fmt::Display + Clone + Eq + Hash + Send + Sync + 'static {}
+
+impl<K: fmt::Display + Clone + Eq + Hash + Send + Sync + 'static> Id for K {}
+
+impl<'a, T, K, F> IntoFuture for GetManyOrLoad<'a, T, K, F>
+where
+    T: Send + Sync + 'static,
+    K: Id,
+    F: Send + Sync + 'static,
+    Many<K, F>: Origin<T>,
+{
+    type Output = Result<Vec<Option<Arc<T>>>>;
+    type IntoFuture = Boxed<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let outcomes = load_many(self).await?;
+            let values = outcomes.into_iter().map(|outcome| Ok(outcome?.value));
+            values.collect()
+        })
+    }
+}
+
+impl<'a, T, K, F> IntoFuture for Each<'a, T, K, F>
+where
+    T: Send + Sync + 'static,
+    K: Id,
+    F: Send + Sync + 'static,
+    Many<K, F>: Origin<T>,
+{
+    type Output = Result<Vec<Result<Outcome<T>>>>;
+    type IntoFuture = Boxed<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(load_many(self.0))
+    }
+}
+
+/// A key that has no answer yet.
+struct Missing {
+    place: usize,
+    stale: Option<(Entry, View)>,
+}
+
+async fn load_many<T, K, F>(call: GetManyOrLoad<'_, T, K, F>) -> Result<Vec<Result<Outcome<T>>>>
+where
+    T: Send + Sync + 'static,
+    K: Id,
+    F: Send + Sync + 'static,
+    Many<K, F>: Origin<T>,
+{
+    let scope = call.scope;
+    let shared = scope.shared;
+    consume_budget().await;
+    shared.limits.check_batch(call.ids.len())?;
+    scope.check_options(&call.options)?;
+    let policy = scope.policy(call.policy.as_deref())?;
+    let names: Vec<String> = call.ids.iter().map(ToString::to_string).collect();
+    let mut keys = Vec::with_capacity(names.len());
+    for name in &names {
+        keys.push(Scope::explain(scope.key(name), Operation::Load, name)?);
+    }
+    let origin = Arc::new(Many {
+        ids: Arc::new(call.ids),
+        loader: Arc::new(call.loader),
+    });
+    if shared.is_bypassed() {
+        shared.counters.bypassed.add(keys.len() as u64);
+        let places = (0..keys.len()).collect();
+        return Ok(load_alone(scope, &*origin, places, &policy).await);
+    }
+    let is_early = policy.eager.is_some() || policy.early.is_some();
+    let (mut answers, missing, due) = look_up(scope, &names, &keys, &policy, is_early).await;
+    let many = Batch {
+        scope,
+        names: &names,
+        keys: &keys,
+        policy: &policy,
+        origin,
+        options: Arc::new(call.options),
+        news: Arc::default(),
+    };
+    let permit = many.permit(&missing, &due);
+    let waits = many.load(missing, permit.clone(), &mut answers)?;
+    if permit.is_some() {
+        many.refresh(due, permit);
+    }
+    many.wait(waits, &mut answers).await;
+    Ok(answers
+        .into_iter()
+        .map(|answer| answer.unwrap_or_else(|| Err(lost())))
+        .collect())
+}
+
+/// A call for many keys.
+struct Batch<'a, K, F> {
+    scope: Scope<'a>,
+    names: &'a [String],
+    keys: &'a [Key<'a>],
+    policy: &'a Policy,
+    origin: Arc<Many<K, F>>,
+    options: Arc<EntryOptions>,
+    /// Wakes the task that loads its keys.
+    news: Arc<Notify>,
+}
+
+type Answers<T> = Vec<Option<Result<Outcome<T>>>>;
+
+impl<'a, K, F> Batch<'a, K, F> {
+    /// Whether stale values are answered at once, and refreshed behind their callers.
+    fn is_behind(&self) -> bool {
+        self.policy.soft_timeout.is_some_and(|soft| soft.is_zero())
+    }
+
+    /// Room for the refreshes behind this call, if there are any and there is room.
+    fn permit(&self, missing: &[Missing], due: &[(usize, Entry)]) -> Option<Arc<Permit>> {
+        let shared = self.scope.shared;
+        let revalidates = self.is_behind() && missing.iter().any(|one| one.stale.is_some());
+        if due.is_empty() && !revalidates {
+            return None;
+        }
+        let permit = shared.refreshes.permit(shared.clock.now()).map(Arc::new);
+        let count = match &permit {
+            Some(_) => &shared.counters.refreshes,
+            None => &shared.counters.refreshes_skipped,
+        };
+        count.increment();
+        permit
+    }
+
+    fn board(&self, place: usize) -> Boarding {
+        // A caller of many keys leaves all of them or none.
+        let policy = Policy {
+            cancel: false,
+            ..self.policy.clone()
+        };
+        let schema = self.scope.spec.schema.unwrap_or_default();
+        let news = || Arc::clone(&self.news);
+        let flights = self.scope.shared.flights();
+        flights.board(&self.keys[place], schema, &policy, news)
+    }
+
+    fn begin<T: Send + Sync + 'static>(
+        &self,
+        seats: Vec<Seat>,
+        purpose: Purpose,
+        permit: Option<Arc<Permit>>,
+        at_once: bool,
+    ) -> Result<()>
+    where
+        Many<K, F>: Origin<T>,
+    {
+        let origin = Arc::clone(&self.origin);
+        let flight = Flight::<T, _> {
+            options: Arc::clone(&self.options),
+            permit,
+            ..Flight::new(self.scope, origin, seats, self.policy.clone(), purpose)
+        };
+        let tasks = &self.scope.shared.tasks;
+        tasks.begin(flight.boxed(), at_once)
+    }
+
+    /// Joins the loads of what is missing, or leads them.
+    fn load<T: Send + Sync + 'static>(
+        &self,
+        missing: Vec<Missing>,
+        permit: Option<Arc<Permit>>,
+        answers: &mut Answers<T>,
+    ) -> Result<Vec<(usize, Waiting, Caller<'a, T>)>>
+    where
+        Many<K, F>: Origin<T>,
+    {
+        let shared = self.scope.shared;
+        let (mut waits, mut seats) = (Vec::new(), Vec::new());
+        for Missing { place, stale } in missing {
+            let stale = stale.and_then(|(entry, view)| {
+                let expires_at = entry.head().lifetime().expires_at;
+                Some((self.scope.stand_in::<T>(&entry, view)?, expires_at))
+            });
+            let mut caller = Caller {
+                scope: self.scope,
+                name: &self.names[place],
+                policy: self.policy,
+                stale,
+                begun: shared.clock.now(),
+                waited: false,
+            };
+            // Over the limits: the stale value, and no load behind it.
+            if self.is_behind()
+                && permit.is_none()
+                && let Some(outcome) = caller.stand_in()
+            {
+                answers[place] = Some(Ok(outcome));
+                continue;
+            }
+            match self.board(place) {
+                Boarding::Full => answers[place] = Some(turned_away(&caller)),
+                Boarding::Joined(waiting) => {
+                    shared.counters.load_waits.increment();
+                    caller.waited = true;
+                    waits.push((place, waiting, caller));
+                }
+                Boarding::Leading(leader, waiting) => {
+                    let there = None;
+                    seats.push(Seat {
+                        place,
+                        leader,
+                        there,
+                    });
+                    waits.push((place, waiting, caller));
+                }
+            }
+        }
+        if !seats.is_empty() {
+            self.begin::<T>(seats, Purpose::Demand, permit, !self.is_behind())?;
+        }
+        Ok(waits)
+    }
+
+    /// Refreshes entries that the caller has got already.
+    fn refresh<T: Send + Sync + 'static>(
+        &self,
+        due: Vec<(usize, Entry)>,
+        permit: Option<Arc<Permit>>,
+    ) where
+        Many<K, F>: Origin<T>,
+    {
+        let mut seats = Vec::new();
+        for (place, entry) in due {
+            if let Boarding::Leading(leader, _) = self.board(place) {
+                seats.push(Seat {
+                    place,
+                    leader,
+                    there: Some(entry),
+                });
+            }
+        }
+        if !seats.is_empty() {
+            // Without a runtime there is no refresh; the caller has its values.
+            let _ = self.begin::<T>(seats, Purpose::Early, permit, false);
+        }
+    }
+
+    async fn wait<T: Send + Sync + 'static>(
+        &self,
+        waits: Vec<(usize, Waiting, Caller<'a, T>)>,
+        answers: &mut Answers<T>,
+    ) where
+        Many<K, F>: Origin<T>,
+    {
+        for (place, waiting, caller) in waits {
+            let outcome = match wait(&caller, waiting).await {
+                Ok(Some(outcome)) => Ok(outcome),
+                Ok(None) => load_alone(self.scope, &*self.origin, vec![place], self.policy)
+                    .await
+                    .pop()
+                    .unwrap_or_else(|| Err(lost())),
+                Err(error) => Err(error),
+            };
+            answers[place] = Some(Scope::explain(outcome, Operation::Load, caller.name));
+        }
+    }
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Unexpected, "a load has lost one of its keys")
+}
+
+type Looked<T> = (Answers<T>, Vec<Missing>, Vec<(usize, Entry)>);
+
+/// Looks up all keys: in memory first, and in one batch what memory doesn't know. Trouble is a miss (A1).
+async fn look_up<T: Send + Sync + 'static>(
+    scope: Scope<'_>,
+    names: &[String],
+    keys: &[Key<'_>],
+    policy: &Policy,
+    is_early: bool,
+) -> Looked<T> {
+    let shared = scope.shared;
+    let mut answers: Answers<T> = Vec::with_capacity(keys.len());
+    let (mut unknown, mut missing, mut due) = (Vec::new(), Vec::new(), Vec::new());
+    let found = |value, source| Some(Ok(Outcome::new(value, source)));
+    let mut is_due = |place: usize, entry: &Entry| {
+        let now = shared.clock.now();
+        if is_early
+            && is_due(entry.head(), now, policy, &shared.random)
+            && !shared.cooling.is_resting(&keys[place], now)
+        {
+            due.push((place, entry.clone()));
+        }
+    };
+    let view = scope.view().await;
+    for (place, name) in names.iter().enumerate() {
+        let at_hand = scope.peek_with(name, |_, entry, _| is_due(place, entry));
+        answers.push(match at_hand {
+            AtHand::Hit(value) => found(Some(value), Source::Memory),
+            AtHand::Absent => found(None, Source::Memory),
+            AtHand::Miss(entry) => {
+                let stale = entry.zip(view.as_ref().ok().copied());
+                missing.push(Missing { place, stale });
+                None
+            }
+            AtHand::Unknown => {
+                unknown.push(place);
+                None
+            }
+        });
+    }
+    if unknown.is_empty() {
+        return (answers, missing, due);
+    }
+    let view = match view {
+        Ok(view) => view,
+        Err(error) => {
+            shared.counters.error(Operation::Markers, error.kind());
+            let count = unknown.len() as u64;
+            shared.counters.misses.add(count);
+            let misses = unknown
+                .into_iter()
+                .map(|place| Missing { place, stale: None });
+            missing.extend(misses);
+            return (answers, missing, due);
+        }
+    };
+    let options = larder_core::WriteOptions::default().with_view(view);
+    let gets = unknown
+        .iter()
+        .map(|place| BatchOperation::Get(keys[*place]));
+    let replies = shared.store.batch(gets.collect(), &options).await;
+    for (place, reply) in unknown.into_iter().zip(replies) {
+        let entry = match reply.and_then(BatchReply::into_entry) {
+            Ok(entry) => entry,
+            Err(error) => {
+                shared.counters.error(Operation::Get, error.kind());
+                shared.counters.misses.increment();
+                missing.push(Missing { place, stale: None });
+                continue;
+            }
+        };
+        match scope.judge_looked_up::<T>(&keys[place], entry.as_ref(), view) {
+            Judged::Hit(value) => {
+                if let Some(entry) = &entry {
+                    is_due(place, entry);
+                }
+                answers[place] = found(Some(value), Source::Tier);
+            }
+            Judged::Absent => answers[place] = found(None, Source::Tier),
+            Judged::Miss => missing.push(Missing {
+                place,
+                stale: entry.map(|entry| (entry, view)),
+            }),
+        }
+    }
+    (answers, missing, due)
+}
+
+/// Loads past the cache: for this caller alone, and nothing is stored.
+async fn load_alone<T: Send + Sync + 'static>(
+    scope: Scope<'_>,
+    origin: &impl Origin<T>,
+    places: Vec<usize>,
+    policy: &Policy,
+) -> Vec<Result<Outcome<T>>> {
+    let (clock, counters) = (&scope.shared.clock, &scope.shared.counters);
+    let started = clock.now();
+    let deadline = clock.sleep_until(started.saturating_add(policy.timeout));
+    let wanted = places.iter().map(|place| Wanted {
+        place: *place,
+        context: LoadContext::default(),
+    });
+    let wanted = wanted.collect();
+    let ended = guarded(async { origin.load(wanted).await }, deadline).await;
+    counters.loaded(clock.now().saturating_since(started));
+    let mut found: Places<T> = match ended.result(counters, policy.timeout) {
+        Ok(found) => found,
+        Err(error) => {
+            counters.loads_failed.add(places.len() as u64);
+            return places.iter().map(|_| Err(error.clone())).collect();
+        }
+    };
+    let outcome = |place: &usize| {
+        let at = found.iter().position(|(found, _)| found == place);
+        let value = match at.map(|at| found.swap_remove(at).1.what) {
+            Some(What::Value(value)) => Some(value),
+            Some(What::Failed(error)) => {
+                counters.loads_failed.increment();
+                return Err(error);
+            }
+            Some(What::Absent | What::NotModified) | None => None,
+        };
+        counters.loads_ok.increment();
+        Ok(Outcome::new(value, Source::Loader))
+    };
+    places.iter().map(outcome).collect()
+}
+
+impl<T, K, F> fmt::Debug for GetManyOrLoad<'_, T, K, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetManyOrLoad")
+            .field("ids", &self.ids.len())
+            .field("options", &self.options)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T, K, F> fmt::Debug for Each<'_, T, K, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
