@@ -2,7 +2,7 @@
 
 use crate::report::{Done, Report};
 use crate::workspace::Workspace;
-use crate::{deny, features, process, rules, tidy};
+use crate::{deny, features, process, rules, tidy, timelines};
 
 type Step = fn(&Workspace) -> Result<Done, String>;
 
@@ -14,6 +14,7 @@ const STEPS: &[(&str, Step)] = &[
         ])))
     }),
     ("tidy", |_| fully(tidy::check(process::root()))),
+    ("timelines", |_| fully(timelines::check(process::root()))),
     ("rules", |workspace| fully(rules::check(workspace))),
     ("clippy", |_| fully(clippy())),
     ("features", |workspace| fully(features::check(workspace))),

@@ -5,6 +5,7 @@
 //! | `test.rs`, `check.rs`, `bench.rs`, `ci.rs` | the commands |
 //! | `features.rs`, `rules.rs`, `tidy.rs`, `deny.rs` | what `check` consists of, beside fmt, clippy and docs |
 //! | `redis.rs` | Redis for the tests, and a server to play with: the command `redis` |
+//! | `timelines.rs` | the pictures of `docs/loading.md`: the command `timelines` |
 //! | `workspace.rs` | what `cargo metadata` and `cargo tree` tell |
 //! | `process.rs`, `report.rs` | running commands; what passed, what failed, what took how long |
 #![expect(
@@ -23,6 +24,7 @@ mod report;
 mod rules;
 mod test;
 mod tidy;
+mod timelines;
 mod workspace;
 
 use std::path::Path;
@@ -40,6 +42,7 @@ cargo xtask <command>
   redis up [--port N]
                    starts a Redis server to play with, on a free port, and prints the line for one's shell
   redis down       stops it
+  timelines        draws the pictures of docs/loading.md anew
   ci               all that .ci/run runs: check, test, benchmarks compile; ends in a table of times";
 
 fn main() -> ExitCode {
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         },
         ["redis", "down"] => told(redis::down),
         ["redis", ..] => usage("redis takes `up`, `up --port N` or `down`"),
+        ["timelines"] => told(|_| timelines::draw(process::root())),
         ["ci"] => reported(ci::steps),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

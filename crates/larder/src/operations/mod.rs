@@ -1,11 +1,13 @@
 //! The operations, each in a file of its own, on a [`Scope`](crate::scope::Scope).
 
+mod answer;
 pub(crate) mod counter;
 pub(crate) mod expiry;
 pub(crate) mod get;
 mod keys;
 mod load;
 mod load_many;
+mod load_slowly;
 pub(crate) mod many;
 mod matching;
 mod pipeline;
@@ -15,10 +17,11 @@ mod set;
 pub(crate) mod update;
 mod warm;
 
+pub use self::answer::{Answer, Detailed, Optional, Plain};
 pub use self::counter::Increment;
 pub use self::get::Get;
 pub use self::keys::Keys;
-pub use self::load::{Answer, Detailed, GetOrLoad, Loading, Optional, Plain};
+pub use self::load::{GetOrLoad, Loading};
 pub use self::load_many::{Each, GetManyOrLoad, Id};
 pub use self::many::SetMany;
 pub use self::matching::InvalidateMatching;
