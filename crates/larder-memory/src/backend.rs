@@ -10,13 +10,14 @@ use larder_core::{
     Error, ErrorKind, Expiry, Fill, FillToken, Filled, Head, Key, KeyBuf, Lease, LeaseMode,
     LeaseOptions, Lifetime, Marker, MarkerRead, Namespace, Operation, Peek, ReadOptions,
     RegionLimits, Result, ScanPage, ScanRequest, Tally, TierCheck, TierStats, Timestamp, Update,
-    Updated, Value, Version, View, WriteOptions, async_trait,
+    Updated, Version, View, WriteOptions, async_trait,
 };
 
 use crate::config::MemoryBuilder;
 use crate::leases::{Held, Stripe, Stripes};
 use crate::markers::Markers;
 use crate::regions::Regions;
+use crate::update::{Decided, decide};
 
 /// What one write gives back of others that have ended: more than it adds, so that they can't pile up.
 const RECLAIMED_PER_WRITE: usize = 8;
@@ -336,34 +337,19 @@ impl Backend for Memory {
                 view.generation = self.generation(key).or(view.generation);
             }
             let present = self.present(key, view, now);
-            let (entry, reply) = match (update, present) {
-                (Update::Increment { by, template }, None) => {
-                    (template.with_counter(by), Updated::Counter(by))
+            let decided = decide(update, present).map_err(|error| error.with_key(&key.text()))?;
+            Ok(match decided {
+                Decided::Store(entry, reply) => {
+                    let entry = self.restamp(key, entry);
+                    (reply, self.store(stripe, key, entry, now))
                 }
-                (Update::Increment { by, template }, Some(present)) => {
-                    let sum = add(&present, by).map_err(|error| error.with_key(&key.text()))?;
-                    let entry = present
-                        .with_value(Value::counter(sum))
-                        .with_id(template.id());
-                    (entry, Updated::Counter(sum))
-                }
-                (Update::SetIfAbsent(entry), None) => (entry, Updated::Stored),
-                (Update::ReplaceIf { id, entry }, Some(present)) if present.id() == id => {
-                    (entry, Updated::Stored)
-                }
-                (Update::SetIfAbsent(_), Some(_)) | (Update::ReplaceIf { .. }, _) => {
-                    return Ok((Updated::Refused, Changed::No));
-                }
-                (Update::Take, None) => return Ok((Updated::Taken(None), Changed::No)),
-                (Update::Take, Some(present)) => {
+                Decided::Take(entry) => {
                     stripe.end(key);
                     self.regions.with(key, |region| region.remove(key, now));
-                    return Ok((Updated::Taken(Some(present)), Changed::To(None)));
+                    (Updated::Taken(Some(entry)), Changed::To(None))
                 }
-                (_, _) => return Err(Error::unsupported(Operation::Update)),
-            };
-            let entry = self.restamp(key, entry);
-            Ok((reply, self.store(stripe, key, entry, now)))
+                Decided::Nothing(reply) => (reply, Changed::No),
+            })
         })
     }
 
@@ -490,23 +476,6 @@ impl Backend for Memory {
     async fn close(&self, _: Timestamp) -> Result<CloseReport> {
         Ok(CloseReport::default())
     }
-}
-
-fn add(present: &Entry, by: i64) -> Result<i64> {
-    let value = present.value().as_counter().ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotACounter,
-            "the key holds a value that is not a counter",
-        )
-        .with_operation(Operation::Update)
-    })?;
-    value.checked_add(by).ok_or_else(|| {
-        Error::new(
-            ErrorKind::CounterOverflow,
-            format!("{value} + {by} leaves the range of a 64-bit integer"),
-        )
-        .with_operation(Operation::Update)
-    })
 }
 
 impl fmt::Debug for Memory {

@@ -8,6 +8,7 @@ mod leases;
 mod markers;
 mod region;
 mod regions;
+mod update;
 
 pub use self::backend::Memory;
 pub use self::config::{MemoryBuilder, Policy};

@@ -22,7 +22,8 @@ pub(crate) struct Host {
 impl Host {
     /// `host`, `host:port`, or `[v6]:port`.
     pub(crate) fn parse(text: &str, default_port: u16) -> Result<Self> {
-        let wrong = || invalid(format!("{text:?} is no address: write host:port"));
+        // Not quoted: it may be a URL's beginning, with a password.
+        let wrong = || invalid("this is no address: write host:port");
         let bare_v6 = text.matches(':').count() > 1 && !text.starts_with('[');
         let (name, port) = match text.rsplit_once(':') {
             Some((name, port)) if !bare_v6 && !text.ends_with(']') => {
@@ -31,7 +32,10 @@ impl Host {
             _ => (text, default_port),
         };
         let name = name.trim_start_matches('[').trim_end_matches(']');
-        if name.is_empty() || name.contains(['/', '@', ' ']) || port == 0 {
+        // Several colons are an address of IPv6, or a user and a password.
+        let (v6, _zone) = name.split_once('%').unwrap_or((name, ""));
+        let is_no_v6 = name.contains(':') && v6.parse::<std::net::Ipv6Addr>().is_err();
+        if name.is_empty() || name.contains(['/', '@', ' ']) || is_no_v6 || port == 0 {
             return Err(wrong());
         }
         Ok(Self {
@@ -282,11 +286,23 @@ mod tests {
             ("localhost", "localhost:6379"),
             ("[::1]:7", "[::1]:7"),
             ("::1", "[::1]:6379"),
+            ("fe80::1%eth0", "[fe80::1%eth0]:6379"),
         ] {
             assert_eq!(Host::parse(text, DEFAULT_PORT).unwrap().to_string(), host);
         }
-        for text in ["", ":6379", "a:b", "redis://a", "a:0", "me@a:1"] {
-            assert!(Host::parse(text, DEFAULT_PORT).is_err(), "{text}");
+        for text in [
+            "",
+            ":6379",
+            "a:b",
+            "redis://a",
+            "a:0",
+            "me@a:1",
+            "me:hunter2:a",
+            "me:hunter2@a:1",
+            "me:hunter2:1",
+        ] {
+            let error = Host::parse(text, DEFAULT_PORT).unwrap_err();
+            assert!(!error.to_string().contains("hunter2"), "S3: {error}");
         }
     }
 }

@@ -78,13 +78,7 @@ impl Tiered {
 #[async_trait]
 impl Backend for Tiered {
     fn capability(&self) -> Capability {
-        let near = self.near.store.capability();
-        let mut capability = self.far.capability().with_keeps_decoded().with_tiered();
-        // Only the far tier can tell that there is nothing.
-        capability.immediate = false;
-        capability.needs_bytes |= near.needs_bytes;
-        capability.regions |= near.regions;
-        capability
+        service::capability(&self.near.store, &self.far).with_keeps_decoded()
     }
 
     #[inline]

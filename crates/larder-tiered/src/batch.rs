@@ -54,14 +54,9 @@ impl Tiered {
             replies.push(at_hand.map(Ok));
         }
         if rest.is_empty() {
-            return replies.into_iter().flatten().collect();
+            return completed(replies, Vec::new());
         }
-        let mut answered = self.send(rest, options).await.into_iter();
-        let mut next = || answered.next().unwrap_or_else(unanswered);
-        replies
-            .into_iter()
-            .map(|reply| reply.unwrap_or_else(&mut next))
-            .collect()
+        completed(replies, self.send(rest, options).await)
     }
 
     /// What the nearest tier knows (1.1.1).
@@ -77,8 +72,7 @@ impl Tiered {
                 usable.then_some(BatchReply::Entry(Some(entry)))
             }
             BatchOperation::Head(key) => {
-                let reading = ReadOptions::default().with_view(options.view);
-                let head = self.head_at_hand(key, &reading).await?;
+                let head = self.head_at_hand(key, &reading(options)).await?;
                 Some(BatchReply::Head(Some(head)))
             }
             _ => None,
@@ -98,9 +92,7 @@ impl Tiered {
         let settle = |(after, reply)| self.settle(after, reply);
         after.into_iter().zip(replies).map(settle).collect()
     }
-}
 
-impl Tiered {
     fn begin<'a>(&'a self, operation: &BatchOperation<'a>, all: bool) -> After<'a> {
         let near = &*self.near;
         match operation {
@@ -138,10 +130,41 @@ pub(crate) fn reads(operation: &BatchOperation<'_>) -> bool {
     matches!(operation, BatchOperation::Get(_) | BatchOperation::Head(_))
 }
 
+/// The replies that were at hand, and in the gaps between them those of the tier that was asked for the rest.
+pub(crate) fn completed(
+    at_hand: Vec<Option<Result<BatchReply>>>,
+    asked_for: Vec<Result<BatchReply>>,
+) -> Vec<Result<BatchReply>> {
+    let mut asked_for = asked_for.into_iter();
+    let mut next = || asked_for.next().unwrap_or_else(unanswered);
+    at_hand
+        .into_iter()
+        .map(|reply| reply.unwrap_or_else(&mut next))
+        .collect()
+}
+
 pub(crate) fn unanswered() -> Result<BatchReply> {
     let error = Error::new(
         ErrorKind::Unexpected,
-        "the far tier answered fewer operations than it was asked",
+        "a tier answered fewer operations than it was asked",
     );
     Err(error.with_operation(Operation::Batch))
+}
+
+/// The options of a batch for one of its reads.
+pub(crate) fn reading(options: &WriteOptions) -> ReadOptions {
+    let mut reading = ReadOptions::default()
+        .with_tiers(options.tiers)
+        .with_view(options.view);
+    reading.deadline = options.deadline;
+    reading
+}
+
+/// The options of a read for a batch.
+pub(crate) fn batching(options: &ReadOptions) -> WriteOptions {
+    let mut batching = WriteOptions::default()
+        .with_tiers(options.tiers)
+        .with_view(options.view);
+    batching.deadline = options.deadline;
+    batching
 }

@@ -5,7 +5,7 @@ use larder_core::{
     LeaseOptions, ReadOptions, Result, View, WriteOptions,
 };
 
-use crate::batch::unanswered;
+use crate::batch::{batching, completed, reading};
 use crate::doubts::LEASE;
 use crate::middle::Middle;
 use crate::near::cut;
@@ -124,7 +124,7 @@ impl Middle {
             replies.push(copy.map(|copy| Ok(BatchReply::Entry(Some(copy)))));
         }
         if rest.is_empty() {
-            return replies.into_iter().flatten().collect();
+            return completed(replies, Vec::new());
         }
         let keys: Vec<_> = missing.iter().map(|(_, key)| *key).collect();
         let tokens = if keys.is_empty() {
@@ -142,29 +142,6 @@ impl Middle {
             read.extend(token.map(|token| (token, found)));
         }
         self.keep_copies(read, options).await;
-        let mut answered = answered.into_iter();
-        let mut next = || answered.next().unwrap_or_else(unanswered);
-        replies
-            .into_iter()
-            .map(|reply| reply.unwrap_or_else(&mut next))
-            .collect()
+        completed(replies, answered)
     }
-}
-
-/// The same for reads.
-fn reading(options: &WriteOptions) -> ReadOptions {
-    let mut reading = ReadOptions::default()
-        .with_tiers(options.tiers)
-        .with_view(options.view);
-    reading.deadline = options.deadline;
-    reading
-}
-
-/// The same for a batch.
-fn batching(options: &ReadOptions) -> WriteOptions {
-    let mut batching = WriteOptions::default()
-        .with_tiers(options.tiers)
-        .with_view(options.view);
-    batching.deadline = options.deadline;
-    batching
 }

@@ -69,7 +69,7 @@ impl Middle {
         let telling = self.doubts.begin(key);
         let written = write.await;
         let told = self.tell(vec![telling], options).await.pop();
-        written.and_then(|written| told.unwrap_or(Ok(())).map(|()| written))
+        after_telling(written, told)
     }
 
     /// Invalidates keys in the middle tier, in one call.
@@ -94,16 +94,13 @@ impl Middle {
             }
         };
         let mut replies = replies.into_iter();
-        let mut outcomes = Vec::with_capacity(tellings.len());
-        for telling in tellings {
-            let reply = replies.next();
-            let reply = reply.unwrap_or_else(|| unanswered().map(drop));
-            outcomes.push(reply.map_err(|error| self.untold(error, &telling.key())));
-            if outcomes.last().is_some_and(Result::is_ok) {
-                telling.told();
-            }
-        }
-        outcomes
+        let outcome = |telling: Telling<'_>| {
+            let reply = replies.next().unwrap_or_else(|| unanswered().map(drop));
+            reply.map_err(|error| self.untold(error, &telling.key()))?;
+            telling.told();
+            Ok(())
+        };
+        tellings.into_iter().map(outcome).collect()
     }
 
     fn untold(&self, error: Error, key: &Key<'_>) -> Error {
@@ -120,6 +117,13 @@ impl Middle {
     }
 }
 
+/// What a write answers: its own error, or else that of the telling, where there was one.
+fn after_telling<T>(reply: Result<T>, told: Option<Result<()>>) -> Result<T> {
+    let reply = reply?;
+    told.transpose()?;
+    Ok(reply)
+}
+
 impl Drop for Middle {
     fn drop(&mut self) {
         self.task.abort();
@@ -130,11 +134,7 @@ impl Drop for Middle {
 #[async_trait]
 impl Backend for Middle {
     fn capability(&self) -> Capability {
-        let mut capability = self.far.capability().with_tiered();
-        capability.immediate = false;
-        capability.needs_bytes |= self.store.capability().needs_bytes;
-        capability.regions |= self.store.capability().regions;
-        capability
+        service::capability(&self.store, &self.far)
     }
 
     fn peek(&self, _: &Key<'_>, _: Timestamp) -> Peek {
@@ -210,15 +210,11 @@ impl Backend for Middle {
             .collect();
         let replies = self.far.batch(operations, options).await;
         let mut told = self.tell(tellings, options).await.into_iter();
-        let after_telling = |(reply, written): (Result<BatchReply>, bool)| {
+        let outcome = |(reply, written)| {
             let told = if written { told.next() } else { None };
-            reply.and_then(|reply| told.unwrap_or(Ok(())).map(|()| reply))
+            after_telling(reply, told)
         };
-        replies
-            .into_iter()
-            .zip(written)
-            .map(after_telling)
-            .collect()
+        replies.into_iter().zip(written).map(outcome).collect()
     }
 
     async fn lease(&self, keys: &[Key<'_>], options: &LeaseOptions) -> Vec<Result<Lease>> {
@@ -232,10 +228,8 @@ impl Backend for Middle {
             .collect();
         let replies = self.far.fill(fills, options).await;
         let told = self.tell(tellings, options).await;
-        let after_telling = |(reply, told): (Result<Filled>, Result<()>)| {
-            reply.and_then(|filled| told.map(|()| filled))
-        };
-        replies.into_iter().zip(told).map(after_telling).collect()
+        let outcome = |(reply, told)| after_telling(reply, Some(told));
+        replies.into_iter().zip(told).map(outcome).collect()
     }
 
     async fn release(&self, tokens: Vec<FillToken>, options: &WriteOptions) -> Result<()> {

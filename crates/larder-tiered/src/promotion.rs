@@ -2,10 +2,10 @@
 //! stands.
 
 use larder_core::{
-    Backend, BatchOperation, BatchReply, Entry, Head, KeyBuf, ReadOptions, Result, Store,
-    WriteOptions,
+    Backend, BatchOperation, BatchReply, Entry, Head, KeyBuf, Result, Store, WriteOptions,
 };
 
+use crate::batch::reading;
 use crate::fence::Sample;
 use crate::near::Near;
 
@@ -40,11 +40,7 @@ async fn heads(
 ) -> Vec<Result<Option<Head>>> {
     match doubtful {
         [] => Vec::new(),
-        [(key, ..)] => {
-            let mut reading = ReadOptions::default().with_view(options.view);
-            reading.deadline = options.deadline;
-            vec![far.head(&key.as_key(), &reading).await]
-        }
+        [(key, ..)] => vec![far.head(&key.as_key(), &reading(options)).await],
         several => {
             let heads = several
                 .iter()

@@ -1,9 +1,19 @@
-//! What is done to each of two tiers in turn: limits, checks and the end.
+//! What both of two tiers have a part in: abilities, limits, checks and the end.
 
 use larder_core::{
-    Backend, CloseReport, Error, Operation, ReadOptions, RegionLimits, Result, Store, TierCheck,
-    Tiers, Timestamp,
+    Backend, Capability, CloseReport, Error, Operation, ReadOptions, RegionLimits, Result, Store,
+    TierCheck, Tiers, Timestamp,
 };
+
+/// What two tiers can do: what the one behind can, but at once. Only that one can tell that there is nothing.
+pub(crate) fn capability(front: &Store, back: &Store) -> Capability {
+    let front = front.capability();
+    let mut capability = back.capability().with_tiered();
+    capability.immediate = false;
+    capability.needs_bytes |= front.needs_bytes;
+    capability.regions |= front.regions;
+    capability
+}
 
 /// Reserves a region in the nearest tier that has the ability.
 pub(crate) fn reserve(front: &Store, back: &Store, limits: &RegionLimits) -> Result<()> {

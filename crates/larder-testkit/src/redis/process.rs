@@ -93,11 +93,16 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Polls until it is so. False if patience runs out.
-pub(super) fn until(mut is_so: impl FnMut() -> bool) -> bool {
+/// Polls until it is so. False if it isn't within thirty seconds.
+pub(super) fn until(is_so: impl FnMut() -> bool) -> bool {
+    within(PATIENCE, is_so)
+}
+
+/// Polls until it is so. False if it isn't within `patience`.
+pub(super) fn within(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
     while !is_so() {
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > patience {
             return false;
         }
         thread::sleep(POLL);

@@ -1,6 +1,7 @@
 //! A primary, its replicas, and the sentinels that watch over them.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::builder::{Mode, quoted};
 use super::process;
@@ -10,6 +11,10 @@ use super::{RedisBuilder, RedisServer, Reply};
 const DOWN_AFTER: u32 = 400;
 /// What they wait for before they try a failover again, in milliseconds.
 const FAILOVER_TIMEOUT: u32 = 5_000;
+
+/// What sentinels do is given so long: one that was stalled for two seconds acts on nothing for the next thirty
+/// (Redis' "tilt mode").
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Settings of a [`RedisSentinel`].
 #[derive(Clone, Debug)]
@@ -79,7 +84,7 @@ impl SentinelBuilder {
     ///
     /// # Panics
     ///
-    /// As [`RedisBuilder::start`], or if they don't find each other within thirty seconds.
+    /// As [`RedisBuilder::start`], or if they don't find each other within ninety seconds.
     pub fn start(self) -> RedisSentinel {
         let settings = || {
             let settings = self.server.clone();
@@ -112,7 +117,7 @@ impl SentinelBuilder {
             servers,
             master_name: self.master_name,
         };
-        let known = process::until(|| {
+        let known = process::within(PATIENCE, || {
             group
                 .sentinels
                 .iter()
@@ -214,8 +219,15 @@ impl RedisSentinel {
             .expect("the primary is one of ours")
     }
 
-    /// Kills the primary and says where it was.
+    /// Kills the primary and says where it was. Blocks before that while a running sentinel acts on nothing,
+    /// because it was stalled: none would find a replica good enough afterwards.
+    ///
+    /// # Panics
+    ///
+    /// If no sentinel runs, or one acts on nothing for ninety seconds.
     pub fn kill_primary(&self) -> SocketAddr {
+        let heeding = process::within(PATIENCE, || self.running().all(is_heeding));
+        assert!(heeding, "a sentinel stays in tilt mode");
         let primary = self.primary();
         primary.kill();
         primary.address()
@@ -226,9 +238,9 @@ impl RedisSentinel {
     ///
     /// # Panics
     ///
-    /// If that isn't so within thirty seconds.
+    /// If that isn't so within ninety seconds.
     pub fn wait_for_failover(&self, old: SocketAddr) -> SocketAddr {
-        let over = process::until(|| {
+        let over = process::within(PATIENCE, || {
             let primary = self.primary();
             primary.address() != old
                 && role(primary).as_deref() == Some("master")
@@ -259,7 +271,8 @@ impl RedisSentinel {
         let master = sentinel.command(&["SENTINEL", "MASTER", &self.master_name]);
         let replicas = sentinel.command(&["SENTINEL", "REPLICAS", &self.master_name]);
         let is = |name, value: usize| master.clone().value_of(name) == Some(value.to_string());
-        is("num-slaves", self.servers.len() - 1)
+        is_heeding(sentinel)
+            && is("num-slaves", self.servers.len() - 1)
             && is("num-other-sentinels", self.sentinels.len() - 1)
             && master.clone().value_of("flags").as_deref() == Some("master")
             && replicas.array().into_iter().all(|replica| {
@@ -271,10 +284,17 @@ impl RedisSentinel {
 
 /// Whether a replica has all that its primary has.
 fn is_linked(replica: &RedisServer) -> bool {
-    let replication = replica.command(&["INFO", "replication"]).text();
-    replication
-        .lines()
-        .any(|line| line == "master_link_status:up")
+    says(replica, "replication", "master_link_status:up")
+}
+
+/// Whether a sentinel acts on what it sees.
+fn is_heeding(sentinel: &RedisServer) -> bool {
+    says(sentinel, "sentinel", "sentinel_tilt:0")
+}
+
+fn says(server: &RedisServer, section: &str, wanted: &str) -> bool {
+    let info = server.command(&["INFO", section]).text();
+    info.lines().any(|line| line == wanted)
 }
 
 /// `master` or `slave`, if the server answers.

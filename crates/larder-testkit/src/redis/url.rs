@@ -18,19 +18,15 @@ impl RedisServer {
     pub fn url_as(&self, name: &str) -> String {
         let user = self.builder.users.iter().rfind(|user| user.name == name);
         let user = user.unwrap_or_else(|| panic!("the server was started without a user {name:?}"));
-        let user_info = user_info(Some((&user.name, &user.password)));
-        format!("redis://{user_info}{}", self.address())
+        let user = user_info(&user.name, &user.password);
+        format!("redis://{user}{}", self.address())
     }
 
     /// As [`RedisServer::url`] with another address, such as that of a [`FaultProxy`] that leads here.
     ///
     /// [`FaultProxy`]: crate::FaultProxy
     pub fn url_at(&self, address: SocketAddr) -> String {
-        let user = self
-            .builder
-            .default_password()
-            .map(|password| ("", password));
-        format!("redis://{}{address}", user_info(user))
+        format!("redis://{}{address}", self.default_user())
     }
 
     /// `rediss://` with the default user's password, if there is one.
@@ -39,11 +35,7 @@ impl RedisServer {
     ///
     /// Without [`tls`](crate::RedisBuilder::tls).
     pub fn tls_url(&self) -> String {
-        let user = self
-            .builder
-            .default_password()
-            .map(|password| ("", password));
-        format!("rediss://{}{}", user_info(user), self.tls_address())
+        format!("rediss://{}{}", self.default_user(), self.tls_address())
     }
 
     /// `redis+unix://` with the default user's password, if there is one.
@@ -52,20 +44,21 @@ impl RedisServer {
     ///
     /// Without [`unix_socket`](crate::RedisBuilder::unix_socket).
     pub fn unix_url(&self) -> String {
-        let password = self.builder.default_password();
+        let user = self.default_user();
         // An address needs some host between the password and the path.
-        let user = password.map_or_else(String::new, |password| {
-            format!("{}localhost", user_info(Some(("", password))))
-        });
-        format!("redis+unix://{user}{}", self.socket().display())
+        let host = if user.is_empty() { "" } else { "localhost" };
+        format!("redis+unix://{user}{host}{}", self.socket().display())
+    }
+
+    fn default_user(&self) -> String {
+        let password = self.builder.default_password();
+        password.map_or_else(String::new, |password| user_info("", password))
     }
 }
 
 /// What stands before the host.
-fn user_info(user: Option<(&str, &str)>) -> String {
-    user.map_or_else(String::new, |(name, password)| {
-        format!("{}:{}@", escaped(name), escaped(password))
-    })
+fn user_info(name: &str, password: &str) -> String {
+    format!("{}:{}@", escaped(name), escaped(password))
 }
 
 /// Every character that means something in a URL as its number.
@@ -86,10 +79,6 @@ mod tests {
 
     #[test]
     fn what_means_something_in_a_url_is_escaped() {
-        assert_eq!(
-            user_info(Some(("", "a:b/c@d?é"))),
-            ":a%3Ab%2Fc%40d%3F%C3%A9@"
-        );
-        assert_eq!(user_info(None), "");
+        assert_eq!(user_info("", "a:b/c@d?é"), ":a%3Ab%2Fc%40d%3F%C3%A9@");
     }
 }

@@ -184,32 +184,9 @@ impl Backend for ReferenceBackend {
         operations: Vec<BatchOperation<'_>>,
         options: &WriteOptions,
     ) -> Vec<Result<BatchReply>> {
-        let reading = ReadOptions::default();
         let mut replies = Vec::with_capacity(operations.len());
         for operation in operations {
-            let reply = match operation {
-                BatchOperation::Get(key) => self.get(&key, &reading).await.map(BatchReply::Entry),
-                BatchOperation::Head(key) => self.head(&key, &reading).await.map(BatchReply::Head),
-                BatchOperation::Set(key, entry) => self
-                    .set(&key, entry, options)
-                    .await
-                    .map(|()| BatchReply::Stored),
-                BatchOperation::Delete(key) | BatchOperation::Invalidate(key) => {
-                    Ok(BatchReply::Deleted(self.remove(&key)))
-                }
-                BatchOperation::Expire(key, expiry) => self
-                    .expire(&key, expiry, options)
-                    .await
-                    .map(BatchReply::Expired),
-                BatchOperation::Update(key, update) => self
-                    .update(&key, update, options)
-                    .await
-                    .map(BatchReply::Updated),
-                _ => Err(larder_core::Error::unsupported(
-                    larder_core::Operation::Batch,
-                )),
-            };
-            replies.push(reply);
+            replies.push(operation.perform_on(self, options).await);
         }
         replies
     }

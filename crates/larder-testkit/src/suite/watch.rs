@@ -95,7 +95,7 @@ impl Ear {
 
     /// In real time a change travels over a link, so it is given some time.
     async fn wait(&self, subject: &Subject, outcome: impl Fn() -> Result<(), String>) {
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + Duration::from_secs(10);
         while let Err(why) = outcome() {
             assert!(subject.is_real_time() && Instant::now() < deadline, "{why}");
             tokio::time::sleep(Duration::from_millis(2)).await;

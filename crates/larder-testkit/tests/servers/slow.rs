@@ -71,17 +71,15 @@ fn late_is_not_slow() {
     let (_server, proxy, mut client) = through_a_proxy();
     proxy.latency(Direction::ToClient, Duration::from_millis(100));
     let started = Instant::now();
-    for _ in 0..50 {
+    for _ in 0..300 {
         client.send(&["PING"]).unwrap();
     }
-    for _ in 0..50 {
+    for _ in 0..300 {
         client.receive().unwrap();
     }
     let took = started.elapsed();
-    assert!(
-        took < Duration::from_millis(2_500),
-        "{took:?}: as if one by one"
-    );
+    // One by one they would take half a minute.
+    assert!(took < Duration::from_secs(15), "{took:?}: as if one by one");
 }
 
 #[test]

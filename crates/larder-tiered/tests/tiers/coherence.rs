@@ -4,12 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::{
-    Backend, BatchOperation, ErrorKind, Expiry, Lease, Lifetime, Operation, Update, Value,
-};
+use larder_core::{Backend, BatchOperation, ErrorKind, Lease, Operation, Update};
 use larder_testkit::Fault;
 
-use crate::node::{MINUTE, Node, Server, held, read, writing};
+use crate::node::{Node, Server, held, read, writing};
 use crate::remote::Echo;
 
 const ECHOES: [Echo; 3] = [Echo::Signed, Echo::Unsigned, Echo::Withheld];
@@ -161,7 +159,7 @@ async fn c2_a_foreign_expire_of_what_is_being_set_counts() {
     let setting = node.spawn_set("a", server.entry("ours"));
     held(&gate).await;
     // It keeps the id, so it is told under that of the own write.
-    let sooner = server.clock_in(Duration::from_secs(1));
+    let sooner = server.expiry(Duration::from_secs(1));
     let expire = server
         .store
         .expire(&server.key("a"), sooner, &writing())
@@ -277,7 +275,7 @@ async fn c2_a_write_that_fails_is_forgotten() {
                 Operation::Delete => node.store.delete(&key, &options).await.is_err(),
                 Operation::Invalidate => node.store.invalidate(&key, &options).await.is_err(),
                 Operation::Expire => {
-                    let sooner = server.clock_in(Duration::from_secs(1));
+                    let sooner = server.expiry(Duration::from_secs(1));
                     node.store.expire(&key, sooner, &options).await.is_err()
                 }
                 Operation::Update => {
@@ -341,7 +339,7 @@ async fn c2_an_expire_replaces_nothing_and_so_is_forgotten() {
     let server = Server::start();
     let node = Node::echoing(&server, Echo::Withheld);
     node.set("a", server.entry("x")).await;
-    let sooner = server.clock_in(Duration::from_secs(1));
+    let sooner = server.expiry(Duration::from_secs(1));
     let expire = node.store.expire(&node.key("a"), sooner, &writing()).await;
     assert!(expire.expect("expire"));
     assert_eq!(node.peek_text("a"), None, "its times are others now");
@@ -413,21 +411,6 @@ async fn c2_two_writes_of_one_key_in_a_batch_agree_with_the_server() {
             "each read sees the writes before it"
         );
         agreed(&node, &server, "a", &format!("{echo:?}")).await;
-    }
-}
-
-impl Server {
-    /// New times: fresh for so long from now, and then gone.
-    pub(crate) fn clock_in(&self, fresh: Duration) -> Expiry {
-        let now = larder_core::Clock::now(&self.clock);
-        let ttl = larder_core::Ttl::after(fresh.min(MINUTE)).expect("a time to live");
-        Expiry::new(Lifetime::new(now, ttl, Duration::ZERO))
-    }
-
-    pub(crate) fn counter(&self) -> Update {
-        let life = Lifetime::forever(larder_core::Clock::now(&self.clock));
-        let template = larder_core::Entry::new(Value::counter(0), life);
-        Update::Increment { by: 1, template }
     }
 }
 

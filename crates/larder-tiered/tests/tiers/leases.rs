@@ -3,18 +3,29 @@
 use std::time::Duration;
 
 use larder_core::{
-    Backend, Change, Clock, ErrorKind, Fill, Filled, Lease, LeaseOptions, Operation,
+    Backend, Change, ErrorKind, Fill, Filled, Lease, LeaseMode, LeaseOptions, Operation, Timestamp,
 };
-use larder_testkit::Fault;
+use larder_testkit::{Fault, Gate};
+use tokio::task::JoinHandle;
 
+use crate::ear::Ear;
 use crate::node::{MINUTE, Node, Server, held, text, writing};
-use crate::remote::{Ear, Echo};
+use crate::remote::Echo;
 
 /// Memory holds something of which the server has told nobody that it is gone (H1).
 fn outdated(node: &Node, server: &Server, name: &str) {
     let put = node.near.put_now(&node.key(name), server.entry("outdated"));
     put.expect("memory takes it");
     assert_eq!(node.peek_text(name).as_deref(), Some("outdated"));
+}
+
+/// The server has stored what was loaded, and its answer is on its way.
+async fn fill_and_hold_the_reply(node: &Node, server: &Server) -> (Gate, JoinHandle<Filled>) {
+    let token = node.token("a").await;
+    let reply = node.chaos.block_after(Operation::Fill);
+    let filling = node.spawn_fill(token, server.entry("loaded"));
+    held(&reply).await;
+    (reply, filling)
 }
 
 #[tokio::test]
@@ -37,7 +48,7 @@ async fn c2_a_grant_whose_reply_is_lost_makes_memory_forget() {
     outdated(&node, &server, "a");
     node.chaos
         .next(Operation::Lease, Fault::Lose(ErrorKind::Timeout));
-    let options = LeaseOptions::until(server.clock.now().saturating_add(MINUTE));
+    let options = LeaseOptions::until(server.now().saturating_add(MINUTE));
     let leases = node.store.lease(&[node.key("a")], &options).await;
     assert!(leases[0].is_err(), "the reply was lost");
     assert_eq!(node.peek_text("a"), None, "it may have been granted (H3)");
@@ -50,7 +61,7 @@ async fn c2_a_grant_that_is_told_after_its_caller_has_gone_makes_memory_forget()
     server.set("a", "old").await;
     let gate = node.chaos.block_before(Operation::Lease);
     let leasing = node.spawn("a", |store, key| async move {
-        let options = LeaseOptions::until(larder_core::Timestamp::FOREVER);
+        let options = LeaseOptions::until(Timestamp::FOREVER);
         drop(store.lease(&[key.as_key()], &options).await);
     });
     held(&gate).await;
@@ -81,8 +92,8 @@ async fn a_refresh_leaves_what_is_there_in_memory() {
     let server = Server::start();
     let node = Node::start(&server);
     node.set("a", server.entry("x")).await;
-    let options = LeaseOptions::until(server.clock.now().saturating_add(MINUTE))
-        .with_mode(larder_core::LeaseMode::Refresh);
+    let options =
+        LeaseOptions::until(server.now().saturating_add(MINUTE)).with_mode(LeaseMode::Refresh);
     let leases = node.store.lease(&[node.key("a")], &options).await;
     assert!(
         matches!(leases[0], Ok(Lease::Granted { seen: Some(_), .. })),
@@ -110,7 +121,7 @@ async fn c2_what_a_lease_finds_is_promoted_under_its_fence() {
     server.set("b", "old").await;
     let gate = node.chaos.block_after(Operation::Lease);
     let leasing = node.spawn("b", |store, key| async move {
-        let options = LeaseOptions::until(larder_core::Timestamp::FOREVER);
+        let options = LeaseOptions::until(Timestamp::FOREVER);
         let mut leases = store.lease(&[key.as_key()], &options).await;
         matches!(leases.remove(0), Ok(Lease::Present(entry)) if text(&entry) == "old")
     });
@@ -158,15 +169,11 @@ async fn c2_a_fill_that_is_verified_is_so_under_a_new_fence() {
         } else {
             node.chaos.block_after(Operation::Head)
         };
-        let entry = server.entry("loaded");
-        let filling = node.spawn("a", |store, _| async move {
-            let filled = store.fill(vec![Fill { token, entry }], &writing()).await;
-            assert!(matches!(filled[0], Ok(Filled::Stored)), "{filled:?}");
-        });
+        let filling = node.spawn_fill(token, server.entry("loaded"));
         held(&gate).await;
         server.set("a", "theirs").await;
         gate.open();
-        filling.await.unwrap();
+        assert_eq!(filling.await.unwrap(), Filled::Stored);
         let when = if before {
             "before it was asked for"
         } else {
@@ -180,16 +187,10 @@ async fn c2_a_fill_that_is_verified_is_so_under_a_new_fence() {
 async fn c2_a_fill_that_was_replaced_before_its_reply_came_is_not_verified() {
     let server = Server::start();
     let node = Node::echoing(&server, Echo::Unsigned);
-    let token = node.token("a").await;
-    let gate = node.chaos.block_after(Operation::Fill);
-    let entry = server.entry("loaded");
-    let filling = node.spawn("a", |store, _| async move {
-        drop(store.fill(vec![Fill { token, entry }], &writing()).await);
-    });
-    held(&gate).await;
+    let (reply, filling) = fill_and_hold_the_reply(&node, &server).await;
     server.set("a", "theirs").await;
-    gate.open();
-    filling.await.unwrap();
+    reply.open();
+    assert_eq!(filling.await.unwrap(), Filled::Stored);
     assert_eq!(node.peek_text("a"), None, "another entry is there");
 }
 
@@ -197,21 +198,15 @@ async fn c2_a_fill_that_was_replaced_before_its_reply_came_is_not_verified() {
 async fn c5_a_fill_that_is_verified_has_the_times_that_are_there() {
     let server = Server::start();
     let node = Node::echoing(&server, Echo::Unsigned);
-    let token = node.token("a").await;
-    let gate = node.chaos.block_after(Operation::Fill);
-    let entry = server.entry("loaded");
-    let filling = node.spawn("a", |store, _| async move {
-        drop(store.fill(vec![Fill { token, entry }], &writing()).await);
-    });
-    held(&gate).await;
-    let sooner = server.clock_in(Duration::from_secs(1));
+    let (reply, filling) = fill_and_hold_the_reply(&node, &server).await;
+    let sooner = server.expiry(Duration::from_secs(1));
     let expire = server
         .store
         .expire(&server.key("a"), sooner, &writing())
         .await;
     assert!(expire.expect("expire"), "it is there");
-    gate.open();
-    filling.await.unwrap();
+    reply.open();
+    assert_eq!(filling.await.unwrap(), Filled::Stored);
     assert_eq!(
         node.peek_text("a").as_deref(),
         Some("loaded"),
@@ -290,17 +285,11 @@ async fn c1_an_own_delete_between_a_fill_and_its_reply_wins() {
     for echo in [Echo::Signed, Echo::Withheld, Echo::Unsigned] {
         let server = Server::start();
         let node = Node::echoing(&server, echo);
-        let token = node.token("a").await;
-        let gate = node.chaos.block_after(Operation::Fill);
-        let entry = server.entry("loaded");
-        let filling = node.spawn("a", |store, _| async move {
-            drop(store.fill(vec![Fill { token, entry }], &writing()).await);
-        });
-        held(&gate).await;
+        let (reply, filling) = fill_and_hold_the_reply(&node, &server).await;
         let delete = node.store.delete(&node.key("a"), &writing()).await;
         assert!(delete.expect("delete").existed());
-        gate.open();
-        filling.await.unwrap();
+        reply.open();
+        assert_eq!(filling.await.unwrap(), Filled::Stored);
         assert_eq!(
             node.peek_text("a"),
             None,

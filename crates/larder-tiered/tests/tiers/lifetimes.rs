@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{
-    Backend, Clock, Entry, Key, Lifetime, Namespace, Peek, ReadOptions, Tiers, Version, View,
+    Backend, Entry, Key, Lifetime, Namespace, Peek, ReadOptions, Tiers, Version, View,
 };
 use larder_tiered::TierLimits;
 
@@ -47,10 +47,7 @@ async fn c5_a_tier_keeps_an_entry_no_longer_than_its_limit() {
             node.set("a", server.entry("x")).await;
         }
         let (kept, original) = (node.peek("a").expect("kept"), server.at_rest("a").await);
-        let (kept, end) = (
-            kept.head().lifetime(),
-            server.clock.now().saturating_add(LIMIT),
-        );
+        let (kept, end) = (kept.head().lifetime(), server.now().saturating_add(LIMIT));
         let cut = Lifetime {
             created: original.created,
             fresh_until: end,
@@ -148,7 +145,7 @@ async fn c2_a_stale_entry_in_memory_hides_nothing() {
     assert!(node.peek("a").is_none(), "it is stale");
     node.recording.take();
     let found = node.get("a").await.expect("it is stale and at hand");
-    assert!(!found.head().lifetime().is_fresh(server.clock.now()));
+    assert!(!found.head().lifetime().is_fresh(server.now()));
     assert_eq!(
         node.recording.take_lines(),
         ["get a: hit"],
@@ -192,9 +189,9 @@ async fn another_namespaces_entries_are_not_kept() {
     set.expect("set");
     let found = node.store.get(&key, &reading()).await.expect("get");
     assert!(found.is_some(), "the server has it");
-    let peek = node.store.peek(&key, server.clock.now());
+    let peek = node.store.peek(&key, server.now());
     assert!(matches!(peek, Peek::Pending), "{peek:?}");
-    let peek = node.near.peek(&key, server.clock.now());
+    let peek = node.near.peek(&key, server.now());
     assert!(
         matches!(peek, Peek::Miss),
         "memory would never be told of it: {peek:?}"
@@ -208,7 +205,7 @@ async fn what_is_stale_does_not_enter_memory() {
     server.set("a", "x").await;
     server.clock.advance(MINUTE);
     assert!(node.get("a").await.is_some(), "it is stale and at hand");
-    let peek = node.near.peek(&node.key("a"), server.clock.now());
+    let peek = node.near.peek(&node.key("a"), server.now());
     assert!(
         matches!(peek, Peek::Miss),
         "it would be of no use: {peek:?}"

@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
-use larder_core::{
-    Backend, Change, Marker, Observer, Operation, Peek, Store, TagName, Tiers, Timestamp,
-};
+use larder_core::{Backend, Change, Marker, Observer, Operation, Peek, Store, TagName, Tiers};
 use larder_tiered::{TierLimits, Tiered};
 
-use crate::node::{Node, Server, held, memory, reading_from, writing};
-use crate::remote::{Ear, Echo, Remote};
+use crate::ear::Ear;
+use crate::node::{Node, Server, held, memory, reading, reading_from, writing};
+use crate::remote::{Echo, Remote};
 
 #[tokio::test]
 async fn c3_while_the_link_is_down_memory_is_unused_and_nothing_enters() {
@@ -44,10 +43,7 @@ async fn c3_while_the_link_is_down_memory_is_unused_and_nothing_enters() {
             "{name} entered memory: {peek:?}"
         );
     }
-    let head = node
-        .store
-        .head(&node.key("a"), &crate::node::reading())
-        .await;
+    let head = node.store.head(&node.key("a"), &reading()).await;
     assert!(head.expect("head").is_some());
 }
 
@@ -246,7 +242,7 @@ async fn c7_a_change_is_applied_before_it_is_passed_on() {
 async fn a_store_that_tells_nothing_is_trusted() {
     let server = Server::start();
     let remote = Remote::with(&server.store, Echo::Signed, |mut capability| {
-        (capability.watch, capability.immediate) = (false, false);
+        capability.watch = false;
         capability
     });
     let node = Node::over(&server, remote, TierLimits::default());
@@ -259,10 +255,4 @@ async fn a_store_that_tells_nothing_is_trusted() {
         .await
         .expect("delete");
     assert_eq!(node.peek_text("a"), None, "own writes are known");
-}
-
-impl Server {
-    pub(crate) fn now(&self) -> Timestamp {
-        larder_core::Clock::now(&self.clock)
-    }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use larder_core::codec::MessagePack;
 use larder_core::{
-    Backend, Clock, Entry, Fill, FillToken, Filled, Key, KeyBuf, Lease, LeaseOptions, Lifetime,
-    Namespace, Peek, ReadOptions, Store, Tiers, Ttl, Value, ValueType, WriteOptions,
+    Backend, Clock, Entry, Expiry, Fill, FillToken, Filled, Key, KeyBuf, Lease, LeaseOptions,
+    Lifetime, Namespace, Peek, ReadOptions, Store, Tiers, Timestamp, Ttl, Update, Value, ValueType,
+    WriteOptions,
 };
 use larder_memory::Memory;
 use larder_testkit::{ChaosLayer, Gate, ManualClock, RecordingLayer, ReferenceBackend};
@@ -51,10 +52,26 @@ impl Server {
         Key::new(&self.namespace, "", name).expect("a key of a test keeps the rules")
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// New times: fresh for so long from now, and then gone.
+    pub(crate) fn expiry(&self, fresh: Duration) -> Expiry {
+        let ttl = Ttl::after(fresh).expect("a time to live");
+        Expiry::new(Lifetime::new(self.now(), ttl, Duration::ZERO))
+    }
+
+    /// Adds one to a counter that lives for ever.
+    pub(crate) fn counter(&self) -> Update {
+        let template = Entry::new(Value::counter(0), Lifetime::forever(self.now()));
+        Update::Increment { by: 1, template }
+    }
+
     /// Fresh for a minute, stale for another.
     pub(crate) fn entry(&self, text: &str) -> Entry {
         let ttl = Ttl::after(MINUTE).expect("a minute");
-        let life = Lifetime::new(self.clock.now(), ttl, MINUTE);
+        let life = Lifetime::new(self.now(), ttl, MINUTE);
         Entry::new(Value::decoded(Arc::new(text.to_owned()), TEXT), life)
     }
 
@@ -119,13 +136,9 @@ impl Node {
     pub(crate) fn over(server: &Server, remote: Arc<Remote>, limits: TierLimits) -> Self {
         let (chaos, recording) = (ChaosLayer::on(server.clock.shared()), RecordingLayer::new());
         let near = memory(&server.clock);
-        let far = Store::from(Arc::clone(&remote))
-            .layer(&chaos)
-            .and_then(|far| far.layer(&recording))
-            .expect("they may stand anywhere");
         let store = Tiered::builder(&server.namespace, server.clock.shared())
             .tier_with(near.clone(), limits)
-            .tier(far)
+            .tier(far(&remote, &chaos, &recording))
             .build()
             .expect("the right order");
         Self {
@@ -225,6 +238,19 @@ impl Node {
             set.expect("set");
         })
     }
+
+    pub(crate) fn spawn_fill(
+        &self,
+        token: FillToken,
+        entry: Entry,
+    ) -> tokio::task::JoinHandle<Filled> {
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            let fills = vec![Fill { token, entry }];
+            let mut filled = store.fill(fills, &writing()).await;
+            filled.remove(0).expect("fill")
+        })
+    }
 }
 
 pub(crate) fn memory(clock: &ManualClock) -> Store {
@@ -265,6 +291,6 @@ fn far(remote: &Arc<Remote>, chaos: &ChaosLayer, recording: &RecordingLayer) -> 
 
 /// Waits until a call is held at a gate.
 pub(crate) async fn held(gate: &Gate) {
-    let held = tokio::time::timeout(MINUTE / 6, gate.reached()).await;
+    let held = tokio::time::timeout(MINUTE, gate.reached()).await;
     held.expect("the call that the gate is for never came");
 }

@@ -1,14 +1,14 @@
 //! A store as it is seen over a connection: what it tells of is up to the test.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use larder_core::{
     Backend, BatchOperation, BatchReply, Capability, Change, Changes, CloseReport, Cursor,
-    Deletion, Entry, Expiry, Fill, FillToken, Filled, Head, Key, Lease, LeaseOptions, Marker,
-    MarkerRead, Namespace, Observer, Peek, ReadOptions, RegionLimits, Result, ScanPage,
-    ScanRequest, Store, TierCheck, TierStats, Timestamp, Update, Updated, Version, WriteOptions,
-    async_trait,
+    Deletion, Entry, Error, Expiry, Fill, FillToken, Filled, Head, Key, Lease, LeaseOptions,
+    Marker, MarkerRead, Namespace, Observer, Operation, Peek, ReadOptions, RegionLimits, Result,
+    ScanPage, ScanRequest, Store, TierCheck, TierStats, Timestamp, Update, Updated, Version,
+    WriteOptions, async_trait,
 };
 
 /// What a connection tells of the changes that were made over it. Others' are always told.
@@ -30,31 +30,31 @@ pub(crate) struct Remote {
     /// Whether a call of ours is being done: the server tells of it before it returns.
     ours: AtomicBool,
     changes: Changes,
-    narrow: fn(Capability) -> Capability,
+    capability: Capability,
 }
 
 impl Remote {
     pub(crate) fn connect(server: &Store, echo: Echo) -> Arc<Self> {
-        Self::with(server, echo, |capability| {
-            // Not immediate and without regions, as what is far is.
-            let mut far = capability;
-            (far.immediate, far.regions, far.keeps_decoded) = (false, false, false);
-            far
-        })
+        Self::with(server, echo, |capability| capability)
     }
 
-    /// The same store with fewer abilities.
+    /// The same store with other abilities.
     pub(crate) fn with(
         server: &Store,
         echo: Echo,
-        narrow: fn(Capability) -> Capability,
+        change: fn(Capability) -> Capability,
     ) -> Arc<Self> {
+        let mut capability = server.capability();
+        // As what is far.
+        capability.immediate = false;
+        capability.regions = false;
+        capability.keeps_decoded = false;
         let remote = Arc::new(Self {
             server: server.clone(),
             echo,
             ours: AtomicBool::new(false),
             changes: Changes::new(),
-            narrow,
+            capability: change(capability),
         });
         if let Some(changes) = server.watch() {
             let observer: Weak<Self> = Arc::downgrade(&remote);
@@ -105,15 +105,11 @@ impl Observer for Remote {
 #[async_trait]
 impl Backend for Remote {
     fn capability(&self) -> Capability {
-        (self.narrow)(self.server.capability())
+        self.capability
     }
 
-    fn peek(&self, key: &Key<'_>, now: Timestamp) -> Peek {
-        if self.capability().immediate {
-            self.server.peek(key, now)
-        } else {
-            Peek::Pending
-        }
+    fn peek(&self, _: &Key<'_>, _: Timestamp) -> Peek {
+        Peek::Pending
     }
 
     async fn get(&self, key: &Key<'_>, options: &ReadOptions) -> Result<Option<Entry>> {
@@ -192,28 +188,23 @@ impl Backend for Remote {
     }
 
     fn watch(&self) -> Option<&Changes> {
-        self.capability().watch.then_some(&self.changes)
+        self.capability.watch.then_some(&self.changes)
     }
 
-    fn reserve(&self, limits: &RegionLimits) -> Result<()> {
-        if self.capability().regions {
-            return self.server.reserve(limits);
-        }
-        Err(larder_core::Error::unsupported(
-            larder_core::Operation::Reserve,
-        ))
+    fn reserve(&self, _: &RegionLimits) -> Result<()> {
+        Err(Error::unsupported(Operation::Reserve))
     }
 
-    fn put_now(&self, key: &Key<'_>, entry: Entry) -> Result<()> {
-        self.server.put_now(key, entry)
+    fn put_now(&self, _: &Key<'_>, _: Entry) -> Result<()> {
+        Err(Error::unsupported(Operation::Set))
     }
 
-    fn forget_now(&self, key: &Key<'_>) -> Result<()> {
-        self.server.forget_now(key)
+    fn forget_now(&self, _: &Key<'_>) -> Result<()> {
+        Err(Error::unsupported(Operation::Invalidate))
     }
 
-    fn forget_all_now(&self, namespace: &Namespace) -> Result<()> {
-        self.server.forget_all_now(namespace)
+    fn forget_all_now(&self, _: &Namespace) -> Result<()> {
+        Err(Error::unsupported(Operation::Invalidate))
     }
 
     fn stats(&self) -> Vec<TierStats> {
@@ -226,33 +217,5 @@ impl Backend for Remote {
 
     async fn close(&self, deadline: Timestamp) -> Result<CloseReport> {
         self.server.close(deadline).await
-    }
-}
-
-/// A change as a test remembers it.
-#[derive(Debug, Default)]
-pub(crate) struct Ear(Mutex<Vec<String>>);
-
-impl Ear {
-    pub(crate) fn on(store: &Store) -> Arc<Self> {
-        let ear = Arc::new(Self::default());
-        let observer: Weak<Self> = Arc::downgrade(&ear);
-        store.watch().expect("changes are told").subscribe(observer);
-        ear
-    }
-
-    pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().expect("nobody panics with it"))
-    }
-}
-
-impl Observer for Ear {
-    fn changed(&self, change: &Change<'_>) {
-        let heard = match change {
-            Change::Key(key, _) => format!("key {}", key.text()),
-            Change::Leased(key) => format!("leased {}", key.text()),
-            other => format!("{other:?}"),
-        };
-        self.0.lock().expect("nobody panics with it").push(heard);
     }
 }

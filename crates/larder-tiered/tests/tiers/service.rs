@@ -1,7 +1,7 @@
 //! What a stack of tiers says about itself, its limits, and its end.
 
 use larder_core::{Backend, ErrorKind, Operation, RegionLimits, Tiers};
-use larder_testkit::ChaosLayer;
+use larder_testkit::{ChaosLayer, RecordingLayer};
 use larder_tiered::Tiered;
 
 use crate::node::{Node, Server, memory, reading, reading_from};
@@ -52,24 +52,18 @@ async fn each_tier_is_closed_even_if_another_fails() {
     for failing in [0, 1] {
         let server = Server::start();
         let chaos = [ChaosLayer::new(), ChaosLayer::new()];
-        let seen = [
-            larder_testkit::RecordingLayer::new(),
-            larder_testkit::RecordingLayer::new(),
-        ];
+        let seen = [RecordingLayer::new(), RecordingLayer::new()];
         let tier = |at: usize| {
             memory(&server.clock)
                 .layer(&chaos[at])
                 .and_then(|tier| tier.layer(&seen[at]))
                 .expect("they may stand anywhere")
         };
-        let store = Tiered::builder(
-            &server.namespace,
-            larder_testkit::ManualClock::shared(&server.clock),
-        )
-        .tier(tier(0))
-        .tier(tier(1))
-        .build()
-        .expect("the right order");
+        let store = Tiered::builder(&server.namespace, server.clock.shared())
+            .tier(tier(0))
+            .tier(tier(1))
+            .build()
+            .expect("the right order");
         chaos[failing].fail_next(Operation::Close, ErrorKind::Timeout);
         let error = store.close(server.now()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);

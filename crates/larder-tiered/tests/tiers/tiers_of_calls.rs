@@ -2,7 +2,7 @@
 
 use larder_core::{Backend, BatchOperation, Entry, ErrorKind, Operation, Tiers, Update, Updated};
 
-use crate::node::{Node, Server, text, writing, writing_to};
+use crate::node::{MINUTE, Node, Server, reading, text, writing, writing_to};
 use crate::remote::Echo;
 
 #[tokio::test]
@@ -16,10 +16,7 @@ async fn c6_counters_and_conditions_act_on_the_authority_once() {
             matches!(updated, Ok(Updated::Counter(value)) if value == expected),
             "{updated:?}"
         );
-        let there = server
-            .store
-            .get(&server.key("n"), &crate::node::reading())
-            .await;
+        let there = server.store.get(&server.key("n"), &reading()).await;
         let there = there.expect("get").expect("it is there");
         assert_eq!(there.value().as_counter(), Some(expected), "counted once");
         let found = node.get("n").await.expect("it is there");
@@ -54,7 +51,7 @@ async fn c6_the_nearest_tier_alone_neither_counts_nor_expires() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    let expiry = server.clock_in(crate::node::MINUTE);
+    let expiry = server.expiry(MINUTE);
     let error = node.store.expire(&key, expiry, &nearest).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(node.recording.take_lines(), [""; 0]);

@@ -1,6 +1,7 @@
 //! What addresses and URLs say, as far as it must be known before a backend reads them.
 
 use std::borrow::Cow;
+use std::net::Ipv6Addr;
 
 use super::quantity::Read;
 
@@ -13,18 +14,34 @@ pub(super) fn check_address(address: &str) -> Read<()> {
     if address.contains('@') {
         return Err("write host:port here; user and password have keys of their own".into());
     }
-    let bare_v6 = address.matches(':').count() > 1 && !address.starts_with('[');
-    let (name, port) = match address.rsplit_once(':') {
-        Some((name, port)) if !bare_v6 && !address.ends_with(']') => (name, port),
-        _ => (address, "1"),
-    };
+    let (name, port) = split(address);
     if name.is_empty()
         || name.contains(['/', ' '])
-        || !port.parse::<u16>().is_ok_and(|port| port > 0)
+        || is_bare_v6(name) && !is_v6(name)
+        || !port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
     {
         return Err("expected host:port".into());
     }
     Ok(())
+}
+
+/// The host, and the port if it is named.
+pub(super) fn split(address: &str) -> (&str, Option<&str>) {
+    match address.rsplit_once(':') {
+        Some((name, port)) if !is_bare_v6(address) && !address.ends_with(']') => (name, Some(port)),
+        _ => (address, None),
+    }
+}
+
+/// Whether this is meant as an address of IPv6 without brackets, which can't name a port.
+pub(super) fn is_bare_v6(address: &str) -> bool {
+    address.matches(':').count() > 1 && !address.starts_with('[')
+}
+
+/// With or without a zone, as in `fe80::1%eth0`.
+fn is_v6(name: &str) -> bool {
+    let (address, _zone) = name.split_once('%').unwrap_or((name, ""));
+    address.parse::<Ipv6Addr>().is_ok()
 }
 
 /// What a URL says that keys can say too.
@@ -116,7 +133,15 @@ mod tests {
 
     #[test]
     fn an_address_is_a_host_and_perhaps_a_port() {
-        for address in ["a", "a:1", "10.0.0.1:6379", "::1", "[::1]", "[::1]:1"] {
+        for address in [
+            "a",
+            "a:1",
+            "10.0.0.1:6379",
+            "::1",
+            "fe80::1%eth0",
+            "[::1]",
+            "[::1]:1",
+        ] {
             assert_eq!(check_address(address), Ok(()), "{address}");
         }
         for address in [
@@ -129,6 +154,8 @@ mod tests {
             "a/b",
             "a b",
             "me:x@a",
+            "me:x:a",
+            "me:x:1",
             "redis://a",
         ] {
             assert!(check_address(address).is_err(), "{address:?}");

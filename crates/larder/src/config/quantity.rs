@@ -26,6 +26,15 @@ pub(super) fn text(node: &Node) -> Read<String> {
     }
 }
 
+/// What one of some words stands for.
+pub(super) fn word<T: Copy>(node: &Node, words: &[(&str, T)], otherwise: &str) -> Read<T> {
+    let written = text(node)?;
+    let found = words.iter().find(|(word, _)| *word == written);
+    found
+        .map(|(_, meant)| *meant)
+        .ok_or_else(|| otherwise.to_owned())
+}
+
 /// A secret; an empty one is none.
 pub(super) fn secret(node: &Node) -> Read<Option<SecretString>> {
     text(node).map(|text| (!text.is_empty()).then(|| text.into()))

@@ -10,7 +10,7 @@ use super::model::{
     StartMode, TlsConfig, TlsFiles,
 };
 use super::quantity::{
-    Read, boolean, count, duration, fraction, list, path, secret, size, text, ttl, whole,
+    Read, boolean, count, duration, fraction, list, path, secret, size, text, ttl, whole, word,
 };
 use super::section::{Section, SectionOr, unknown};
 use super::tree::{Node, Value};
@@ -75,9 +75,7 @@ fn redis(mut section: Section) -> Result<RedisConfig> {
     Ok(RedisConfig {
         url: section.take("url", secret)?.flatten(),
         addr: section.take("addr", address)?,
-        username: section
-            .take("username", text)?
-            .filter(|name| !name.is_empty()),
+        username: section.take("username", username)?.flatten(),
         password: section.take("password", secret)?.flatten(),
         db: section.take("db", |node| whole(node, "a database, 0 to 255"))?,
         pool_size: section.take("pool_size", count)?,
@@ -95,13 +93,6 @@ fn redis(mut section: Section) -> Result<RedisConfig> {
 }
 
 fn tls(section: &mut Section) -> Result<Option<TlsConfig>> {
-    let on = |on| {
-        if on {
-            TlsConfig::On(TlsFiles::default())
-        } else {
-            TlsConfig::Off
-        }
-    };
     match section.section_or("tls", "redis.tls")? {
         None => Ok(None),
         Some(SectionOr::Section(mut files)) => Ok(Some(TlsConfig::On(TlsFiles {
@@ -110,7 +101,8 @@ fn tls(section: &mut Section) -> Result<Option<TlsConfig>> {
             key_file: files.take("key_file", path)?,
         }))),
         Some(SectionOr::Value(node)) => match boolean(&node) {
-            Ok(boolean) => Ok(Some(on(boolean))),
+            Ok(true) => Ok(Some(TlsConfig::On(TlsFiles::default()))),
+            Ok(false) => Ok(Some(TlsConfig::Off)),
             Err(_) => Err(node.origin.wrong(
                 "redis.tls",
                 "write true, false, or a section with ca_file, cert_file, key_file",
@@ -127,36 +119,40 @@ fn sentinel(section: &mut Section) -> Result<Option<SentinelConfig>> {
     Ok(Some(SentinelConfig {
         master: section.take("master", text)?,
         nodes: section.take("nodes", nodes)?.unwrap_or_default(),
-        username: section
-            .take("username", text)?
-            .filter(|name| !name.is_empty()),
+        username: section.take("username", username)?.flatten(),
         password: section.take("password", secret)?.flatten(),
     }))
 }
 
 fn driver(node: &Node) -> Read<Driver> {
-    match text(node)?.as_str() {
-        "memory" => Ok(Driver::Memory),
-        "redis" => Ok(Driver::Redis),
-        "tiered" => Ok(Driver::Tiered),
-        _ => Err("no such driver: write memory, redis or tiered".into()),
-    }
+    let drivers = [Driver::Memory, Driver::Redis, Driver::Tiered];
+    let words = drivers.map(|driver| (driver.name(), driver));
+    word(
+        node,
+        &words,
+        "no such driver: write memory, redis or tiered",
+    )
 }
 
 fn policy(node: &Node) -> Read<EvictionPolicy> {
-    match text(node)?.as_str() {
-        "tinylfu" => Ok(EvictionPolicy::TinyLfu),
-        "lru" => Ok(EvictionPolicy::Lru),
-        _ => Err("no such policy: write tinylfu or lru".into()),
-    }
+    let words = [
+        ("tinylfu", EvictionPolicy::TinyLfu),
+        ("lru", EvictionPolicy::Lru),
+    ];
+    word(node, &words, "no such policy: write tinylfu or lru")
 }
 
 fn start(node: &Node) -> Read<StartMode> {
-    match text(node)?.as_str() {
-        "connected" => Ok(StartMode::Connected),
-        "degraded" => Ok(StartMode::Degraded),
-        _ => Err("write connected or degraded".into()),
-    }
+    let words = [
+        ("connected", StartMode::Connected),
+        ("degraded", StartMode::Degraded),
+    ];
+    word(node, &words, "write connected or degraded")
+}
+
+/// An empty one is none.
+fn username(node: &Node) -> Read<Option<String>> {
+    text(node).map(|name| Some(name).filter(|name| !name.is_empty()))
 }
 
 /// Only `false` can be honoured.

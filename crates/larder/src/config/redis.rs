@@ -6,6 +6,7 @@ use std::path::Path;
 use larder_core::Result;
 use secrecy::ExposeSecret;
 
+use super::address::{is_bare_v6, split};
 use super::model::{Config, RedisConfig, SentinelConfig, StartMode, TlsConfig, TlsFiles};
 use super::tree::invalid;
 use crate::{Credentials, Redis, RedisBuilder, Start, Tls};
@@ -94,13 +95,10 @@ fn by_sentinels(sentinel: &SentinelConfig) -> RedisBuilder {
 
 /// A sentinel's address with its port.
 fn with_port(node: &str) -> String {
-    let bare_v6 = node.matches(':').count() > 1 && !node.starts_with('[');
-    if bare_v6 {
-        format!("[{node}]:{SENTINEL_PORT}")
-    } else if node.contains(':') && !node.ends_with(']') {
-        node.to_owned()
-    } else {
-        format!("{node}:{SENTINEL_PORT}")
+    match split(node) {
+        (_, Some(_)) => node.to_owned(),
+        (name, None) if is_bare_v6(name) => format!("[{name}]:{SENTINEL_PORT}"),
+        (name, None) => format!("{name}:{SENTINEL_PORT}"),
     }
 }
 

@@ -55,7 +55,7 @@ fn every_key_has_a_row_and_every_row_a_key() {
 fn every_key_that_is_known_is_read() {
     // A value that no key can have: whoever reads it complains.
     for key in Config::KEYS {
-        let name = format!("LARDER__{}", key.to_uppercase().replace('.', "__"));
+        let name = crate::variable(key);
         let text = "default_ttl driver load_timeout";
         let before = format!("{:?}", Config::default());
         let read = crate::with_env(Config::default(), &[(&name, text)]);

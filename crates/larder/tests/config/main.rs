@@ -31,6 +31,11 @@ fn assert_refused(yaml: &str, parts: &[&str]) {
     }
 }
 
+/// The variable that sets a key.
+fn variable(key: &str) -> String {
+    format!("LARDER__{}", key.to_uppercase().replace('.', "__"))
+}
+
 /// Settings, the environment laid over them.
 fn with_env(config: Config, variables: &[(&str, &str)]) -> larder::Result<Config> {
     let variables = variables.iter();

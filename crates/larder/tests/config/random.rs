@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use larder::config::Config;
 use proptest::prelude::*;
 
-use crate::with_env;
+use crate::{variable, with_env};
 
 /// A value, as YAML and TOML write it alike, and as the environment does.
 #[derive(Clone, Debug)]
@@ -153,10 +153,7 @@ proptest! {
         let from_toml = Config::from_toml(&toml(&settings));
         let variables: Vec<_> = settings
             .iter()
-            .map(|(key, value)| {
-                let name = format!("LARDER__{}", key.to_uppercase().replace('.', "__"));
-                (name, value.variable.clone())
-            })
+            .map(|(key, value)| (variable(key), value.variable.clone()))
             .collect();
         let variables: Vec<_> = variables
             .iter()

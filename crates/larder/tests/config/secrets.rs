@@ -2,7 +2,7 @@
 
 use larder::config::{Config, RedisConfig, SentinelConfig};
 
-use crate::with_env;
+use crate::{variable, with_env};
 
 const SECRET: &str = "hunter2";
 
@@ -78,6 +78,8 @@ fn s3_a_secret_in_the_wrong_place_is_not_shown_either() {
             "hunter2",
             "\"redis://me:hunter2@a:1\"",
             "\"me:hunter2@a:1\"",
+            "\"me:hunter2:a\"",
+            "\"me:hunter2:1\"",
             "\"a:hunter2\"",
             "[hunter2]",
             "[[hunter2]]",
@@ -172,7 +174,7 @@ fn s3_a_secret_from_the_environment_is_not_shown() {
         if is_shown(key) || is_address(key) {
             continue;
         }
-        let name = format!("LARDER__{}", key.to_uppercase().replace('.', "__"));
+        let name = variable(key);
         for said in shown(with_env(Config::default(), &[(&name, SECRET)])) {
             assert_hidden(&said, &name);
         }
