@@ -87,7 +87,7 @@ impl Origin {
     }
 
     /// Runs a query off the runtime's threads, as soon as a connection is free.
-    async fn call<T: Send + 'static>(
+    pub(crate) async fn call<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -144,7 +144,7 @@ fn fill(file: &Path) -> Result<()> {
     Ok(transaction.commit()?)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Airport> {
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Airport> {
     Ok(Airport {
         iata: row.get("iata")?,
         icao: row.get("icao")?,

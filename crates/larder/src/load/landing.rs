@@ -191,6 +191,10 @@ fn judge<T: Send + Sync + 'static, O: Origin<T>>(
         cooling.rest(&one.seat.leader.key(), now, until);
         return Verdict::Fail(failed);
     }
+    // The origin is not to blame for a load that was given up.
+    if failed.kind() == ErrorKind::LoadCancelled {
+        return Verdict::Fail(failed);
+    }
     let now = scope.shared.clock.now();
     let stale = one.seen.as_ref().filter(|seen| {
         let life = seen.head().lifetime();
