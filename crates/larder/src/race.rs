@@ -6,14 +6,22 @@ use std::task::Poll;
 
 use larder_core::Sleep;
 
-/// The future's output, or `None` if the sleep ends first. The future is asked first.
-pub(crate) async fn race<F: Future>(future: F, mut sleep: Sleep) -> Option<F::Output> {
+/// The future's output, or `None` if the sleep ends first. The future is asked first, and the sleep begins when that has
+/// no answer at once.
+pub(crate) async fn race<F: Future>(future: F, sleep: impl FnOnce() -> Sleep) -> Option<F::Output> {
     let mut future = pin!(future);
+    let (mut sleep, mut sleeping) = (Some(sleep), None);
     poll_fn(|context| {
         if let Poll::Ready(output) = future.as_mut().poll(context) {
             return Poll::Ready(Some(output));
         }
-        Pin::new(&mut sleep).poll(context).map(|()| None)
+        if let Some(sleep) = sleep.take() {
+            sleeping = Some(sleep());
+        }
+        match &mut sleeping {
+            Some(sleeping) => Pin::new(sleeping).poll(context).map(|()| None),
+            None => Poll::Pending,
+        }
     })
     .await
 }

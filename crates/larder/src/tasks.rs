@@ -75,7 +75,7 @@ impl Tasks {
                 }
             }
         });
-        if race(ended, clock.sleep_until(deadline)).await.is_some() {
+        if race(ended, || clock.sleep_until(deadline)).await.is_some() {
             return 0;
         }
         let left = {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use larder_core::{Error, ErrorKind, Result};
+use larder_core::{Error, ErrorKind, KeyBuf, Result};
 
 tokio::task_local! {
     /// The flights whose loader runs in this task, and those that wait for it.
@@ -13,7 +13,7 @@ tokio::task_local! {
 /// A loader that runs, and the one that asked for it.
 pub(crate) struct Chain {
     /// The flights of the loader, with their keys.
-    flights: Vec<(u64, String)>,
+    flights: Vec<(u64, KeyBuf)>,
     asked_by: Option<Arc<Self>>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn current() -> Option<Arc<Chain>> {
 
 /// Runs a loader as the one of these flights.
 pub(crate) async fn within<T>(
-    flights: Vec<(u64, String)>,
+    flights: Vec<(u64, KeyBuf)>,
     asked_by: Option<Arc<Chain>>,
     loader: impl Future<Output = T>,
 ) -> T {
@@ -70,7 +70,7 @@ pub(crate) fn wait_for(awaited: u64, key: &str) -> Result<Vec<Edge>> {
     let mut link = Some(&chain);
     while let Some(loader) = link {
         for (flight, loading) in &loader.flights {
-            path.push(loading.as_str());
+            path.push(loading.text());
             if reaches(&waits, awaited, *flight) {
                 path.reverse();
                 return Err(Error::new(

@@ -140,7 +140,7 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
             // Somebody else's news may have been missed before this one waited; those are kept for it.
             let jittered = wait.mul_f64(0.5 + fastrand::f64() / 2.0).min(longest);
             let until = clock.now().saturating_add(jittered);
-            race(news.notified(), clock.sleep_until(until)).await;
+            race(news.notified(), || clock.sleep_until(until)).await;
         }
     }
 
@@ -245,7 +245,7 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
                 place: one.seat.place,
                 context,
             });
-            flights.push((one.seat.leader.flight(), one.seat.leader.key().text()));
+            flights.push((one.seat.leader.flight(), one.seat.leader.name().clone()));
         }
         drop(shared);
         let started = clock.now();
@@ -254,7 +254,8 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
             let span = tracing::debug_span!("larder.load", cache = namespace.as_str());
             let loading = async { origin.load(wanted).await }.instrument(span);
             let loading = cycle::within(flights, self.asked_by.clone(), loading);
-            let deadline = clock.sleep_until(started.saturating_add(self.policy.timeout));
+            let timeout = self.policy.timeout;
+            let deadline = || clock.sleep_until(started.saturating_add(timeout));
             let guarded = guarded(loading, deadline);
             if self.policy.cancel {
                 race_abandoned(guarded, &granted).await

@@ -147,6 +147,10 @@ impl Leader {
         self.progress.key.as_key()
     }
 
+    pub(crate) fn name(&self) -> &KeyBuf {
+        &self.progress.key
+    }
+
     pub(crate) fn flight(&self) -> u64 {
         self.progress.id
     }

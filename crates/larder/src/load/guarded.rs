@@ -49,7 +49,12 @@ impl<T> Ended<Result<T>> {
 }
 
 /// Runs a future to its end, its panic, or its deadline.
-pub(crate) async fn guarded<T>(future: impl Future<Output = T>, deadline: Sleep) -> Ended<T> {
+///
+/// The sleep is only begun for a future that isn't ready at once.
+pub(crate) async fn guarded<T>(
+    future: impl Future<Output = T>,
+    deadline: impl FnOnce() -> Sleep,
+) -> Ended<T> {
     let mut future = pin!(future);
     // The future is not polled again after a panic, so nobody sees what it left half done.
     let caught =

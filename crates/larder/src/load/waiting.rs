@@ -105,7 +105,7 @@ pub(crate) async fn wait<T: Send + Sync + 'static>(
     {
         let soft = begun.saturating_add(soft).min(patience);
         if soft > clock.now()
-            && let Some(landed) = race(waiting.landed(), clock.sleep_until(soft)).await
+            && let Some(landed) = race(waiting.landed(), || clock.sleep_until(soft)).await
         {
             return caller.landed(&waiting, landed).map(Some);
         }
@@ -113,7 +113,7 @@ pub(crate) async fn wait<T: Send + Sync + 'static>(
             return Ok(Some(stale));
         }
     }
-    if let Some(landed) = race(waiting.landed(), clock.sleep_until(patience)).await {
+    if let Some(landed) = race(waiting.landed(), || clock.sleep_until(patience)).await {
         return caller.landed(&waiting, landed).map(Some);
     }
     if let Some(stale) = caller.instead(&waiting) {

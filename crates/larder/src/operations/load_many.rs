@@ -431,7 +431,7 @@ async fn load_alone<T: Send + Sync + 'static>(
 ) -> Vec<Result<Outcome<T>>> {
     let (clock, counters) = (&scope.shared.clock, &scope.shared.counters);
     let started = clock.now();
-    let deadline = clock.sleep_until(started.saturating_add(policy.timeout));
+    let deadline = || clock.sleep_until(started.saturating_add(policy.timeout));
     let wanted = places.iter().map(|place| Wanted {
         place: *place,
         context: LoadContext::default(),

@@ -207,7 +207,7 @@ async fn load_alone<T: Send + Sync + 'static, L: LoadOne<T>>(
     let (clock, counters) = (&scope.shared.clock, &scope.shared.counters);
     let started = clock.now();
     let stale = context.stale.clone();
-    let deadline = clock.sleep_until(started.saturating_add(policy.timeout));
+    let deadline = || clock.sleep_until(started.saturating_add(policy.timeout));
     let span = tracing::debug_span!("larder.load", cache = scope.shared.namespace.as_str());
     let ended = guarded(loader.load_one(context).instrument(span), deadline).await;
     counters.loaded(clock.now().saturating_since(started));
