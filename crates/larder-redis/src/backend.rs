@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::config::{RedisBuilder, Settings, Start};
 use crate::finish::{Forget, finish};
 use crate::link::{self, Link};
+use crate::renew;
 use crate::shared::Shared;
 
 /// Keeps entries in Redis. See the [crate's front page](crate).
@@ -67,6 +68,7 @@ impl Redis {
         }
         let mut tasks = JoinSet::new();
         tasks.spawn(link::keep_primary(Arc::clone(&shared), first));
+        tasks.spawn(renew::keep_held(Arc::clone(&shared)));
         for lane in 0..shared.lanes() {
             tasks.spawn(link::keep_reader(Arc::clone(&shared), lane));
         }

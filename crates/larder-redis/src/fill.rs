@@ -41,8 +41,11 @@ impl Shared {
                 Ok(Some((call, bytes))) => {
                     let key = token.key().to_buf();
                     let stored = key.as_key().stored_name();
+                    let seen = token.seen();
+                    // Renewed no more, so that no renewal's echo is expected in place of this one.
+                    drop(token);
                     self.echoes.expect(&stored, &bytes);
-                    sent.push((at, key, stored, bytes, entry.id(), token.seen()));
+                    sent.push((at, key, stored, bytes, entry.id(), seen));
                     calls.push(call);
                     // Until the reply says otherwise.
                     filled.push(Ok(Filled::Refused));

@@ -14,6 +14,7 @@ use larder_core::{
 use crate::driver::{Fault, Reply, number};
 use crate::echoes::IDENTITY;
 use crate::finish::{AsyncOrphan, finish};
+use crate::held::{Held, Holding, Term};
 use crate::keep::Keep;
 use crate::limit::Claimed;
 use crate::names;
@@ -104,7 +105,7 @@ impl Shared {
                     Ok(Asked::Answer(lease)) => Ok(lease),
                     // Never stored and never there: somebody's empty string.
                     Ok(Asked::Takeover(seen)) if seen.is_empty() => {
-                        Ok(granted(key, EntryId::random(), Seen::Foreign, None))
+                        Ok(granted(key, EntryId::random(), Seen::Foreign, None, None))
                     }
                     Ok(_) => Err(Error::new(
                         ErrorKind::Unavailable,
@@ -128,7 +129,8 @@ impl Shared {
         for key in keys {
             placeholders.push(self.placeholder(key, options)?);
         }
-        let keep = self.keep(lasting(self.clock.now(), options.until));
+        let term = Term::new(self.clock.now(), options.until);
+        let keep = Keep::Millis(term.millis());
         let claims = keys.iter().zip(&placeholders).map(|(key, (_, bytes))| {
             let name = Bytes::from(key.as_key().stored_name());
             (name, bytes.clone(), keep)
@@ -150,12 +152,13 @@ impl Shared {
                 Ok(Claimed::Stored) => {
                     // P2: a grant is a write of our own, and this is the handler of its reply.
                     self.leased(key);
-                    let seen = Seen::Placeholder(identity(&placeholder));
-                    Ok(Asked::Answer(granted(key, token, seen, None)))
+                    let lease = self.granted_cold(key, token, &placeholder, term);
+                    Ok(Asked::Answer(lease))
                 }
                 Ok(Claimed::Met(stored)) => Ok(self.met(key, stored.as_ref(), options)),
                 Err(fault) if fault.is_wrong_type() => {
-                    Ok(Asked::Answer(granted(key, token, Seen::Foreign, None)))
+                    let lease = granted(key, token, Seen::Foreign, None, None);
+                    Ok(Asked::Answer(lease))
                 }
                 Err(fault) => Err(fault.into()),
             })
@@ -251,12 +254,7 @@ impl Shared {
     ) -> Result<Option<Lease>> {
         let token = EntryId::random();
         let now = self.clock.now();
-        let millis = match self.keep(lasting(now, options.until)) {
-            Keep::Millis(millis) => millis,
-            Keep::Gone => 1,
-            // No lease is for ever.
-            Keep::Forever => 24 * 60 * 60 * 1_000,
-        };
+        let term = Term::new(now, options.until);
         let until = self.offset.shift().to_store_millis(options.until);
         let mut call = beside(Script::Refresh, key);
         call.arguments = vec![
@@ -264,7 +262,7 @@ impl Shared {
             word(token.as_u64()),
             word(options.view.generation.map_or(0, Version::as_u64)),
             word(until),
-            number(millis),
+            number(term.millis()),
         ];
         let reply = self.run(primary, &call).await;
         if reply.as_ref().is_err_and(Fault::is_uncertain) {
@@ -277,7 +275,8 @@ impl Shared {
                 } else {
                     Seen::Entry(seen)
                 };
-                Ok(Some(granted(key, token, seen, entry)))
+                let holding = self.hold(key, token, None, term);
+                Ok(Some(granted(key, token, seen, entry, Some(holding))))
             }
             Reply::Integer(_) => Ok(None),
             Reply::Bytes(held) if held.len() >= 24 => {
@@ -309,19 +308,45 @@ impl Shared {
             return Ok(None);
         }
         let (token, placeholder) = self.placeholder(key, options)?;
-        let keep = self.keep(lasting(self.clock.now(), options.until));
+        let term = Term::new(self.clock.now(), options.until);
+        let millis = number(term.millis());
         let call = Call {
             script: Script::Fill,
             keys: vec![key.as_key().stored_name().into()],
-            arguments: vec![seen, placeholder.clone(), keep.argument(), Bytes::new()],
+            arguments: vec![seen, placeholder.clone(), millis, Bytes::new()],
         };
         let reply = self.run(primary, &call).await;
         if reply.as_ref().is_err_and(Fault::is_uncertain) {
             self.orphans.add([(key.clone(), token)]);
         }
         self.leased(key);
-        Ok((reply? == Reply::Integer(1))
-            .then(|| granted(key, token, Seen::Placeholder(identity(&placeholder)), None)))
+        Ok(
+            (reply? == Reply::Integer(1))
+                .then(|| self.granted_cold(key, token, &placeholder, term)),
+        )
+    }
+
+    /// Keeps a lease that was granted.
+    fn hold(
+        &self,
+        key: &KeyBuf,
+        token: EntryId,
+        placeholder: Option<Bytes>,
+        term: Term,
+    ) -> Holding {
+        let held = Held {
+            key: key.clone(),
+            placeholder,
+            term,
+        };
+        self.held.hold(token, held)
+    }
+
+    /// A lease whose placeholder stands under its key.
+    fn granted_cold(&self, key: &KeyBuf, token: EntryId, placeholder: &Bytes, term: Term) -> Lease {
+        let identity = identity(placeholder);
+        let holding = self.hold(key, token, Some(identity.clone()), term);
+        granted(key, token, Seen::Placeholder(identity), None, Some(holding))
     }
 
     /// P5: a new token for each claim.
@@ -344,14 +369,24 @@ pub(crate) struct Remembered {
     pub(crate) seen: Seen,
     /// Generation and schema of the entry that was there.
     pub(crate) entry: Option<(Option<Version>, u32)>,
+    /// `None` if there is nothing to keep.
+    #[expect(dead_code, reason = "it is dropped with the token")]
+    holding: Option<Holding>,
 }
 
-fn granted(key: &KeyBuf, token: EntryId, seen: Seen, entry: Option<Entry>) -> Lease {
+fn granted(
+    key: &KeyBuf,
+    token: EntryId,
+    seen: Seen,
+    entry: Option<Entry>,
+    holding: Option<Holding>,
+) -> Lease {
     let remembered = Remembered {
         seen,
         entry: entry
             .as_ref()
             .map(|entry| (entry.head().generation(), entry.head().schema())),
+        holding,
     };
     Lease::Granted {
         token: FillToken::granted(&key.as_key(), token).with_extension(Arc::new(remembered)),

@@ -137,6 +137,7 @@ impl Link {
         shared.echoes.clear();
         shared.troubled(None);
         shared.set_primary(Some(Arc::clone(&self.primary)));
+        shared.held.linked();
         shared.changes.publish(&Change::LinkUp);
         tracing::info!(
             cache = shared.namespace.as_str(),

@@ -11,6 +11,7 @@ pub(crate) enum Script {
     Fill,
     Refresh,
     Release,
+    Renew,
     Expire,
     Increment,
     Replace,
@@ -18,10 +19,11 @@ pub(crate) enum Script {
 }
 
 /// The scripts in the order of [`Script`].
-const TEXTS: [&str; 7] = [
+const TEXTS: [&str; 8] = [
     include_str!("scripts/fill.lua"),
     include_str!("scripts/refresh.lua"),
     include_str!("scripts/release.lua"),
+    include_str!("scripts/renew.lua"),
     concat!(
         include_str!("scripts/judge.lua"),
         include_str!("scripts/expire.lua")

@@ -16,6 +16,7 @@ use crate::canary::Canary;
 use crate::config::Settings;
 use crate::driver::{Command, Connection, Fault, Reply};
 use crate::echoes::Echoes;
+use crate::held::HeldLeases;
 use crate::offset::Offset;
 use crate::orphans::Orphans;
 use crate::script::{Call, Scripts};
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) echoes: Echoes,
     pub(crate) canary: Canary,
     pub(crate) orphans: Orphans,
+    pub(crate) held: Arc<HeldLeases>,
     /// The connection that carries every write and tells of changes, while it stands.
     primary: RwLock<Option<Arc<Primary>>>,
     /// The connections for reads, while they stand.
@@ -66,6 +68,7 @@ impl Shared {
             echoes: Echoes::default(),
             canary: Canary::default(),
             orphans: Orphans::default(),
+            held: Arc::default(),
             primary: RwLock::default(),
             readers,
             next_reader: AtomicUsize::new(0),

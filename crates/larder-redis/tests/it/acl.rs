@@ -1,11 +1,11 @@
 //! What a user of the server must be allowed to: the rules in the README, no fewer and no more.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use larder_core::{
-    Backend, ErrorKind, Expiry, Lifetime, Namespace, Pattern, ReadOptions, Result, ScanRequest,
-    Ttl, Update, WriteOptions,
+    Backend, ErrorKind, Expiry, Filled, Lease, Lifetime, Namespace, Pattern, ReadOptions, Result,
+    ScanRequest, Ttl, Update, WriteOptions,
 };
 use larder_redis::Redis;
 use larder_testkit::RedisServer;
@@ -91,6 +91,7 @@ async fn everything(server: &RedisServer, user: &str) -> Result<()> {
         };
         opened.redis.update(&key, update, &options).await?;
     }
+    is_renewed(&opened, user).await?;
     // The connection that carries the writes, made anew.
     opened.ear.forget();
     server.command(&["CLIENT", "KILL", "USER", user]);
@@ -107,6 +108,21 @@ async fn everything(server: &RedisServer, user: &str) -> Result<()> {
     }
     last?;
     opened.hears_of_a_foreign_write_in(server, 1).await;
+    Ok(())
+}
+
+/// A lease that is held for longer than the server keeps it unasked.
+async fn is_renewed(opened: &Opened, user: &str) -> Result<()> {
+    let name = format!("{user}-held");
+    let token = opened.granted(&name, Duration::from_secs(60)).await;
+    let granted = Instant::now();
+    while granted.elapsed() < Duration::from_secs(2) {
+        let lease = opened.lease(&name, Duration::from_secs(60)).await?;
+        assert!(matches!(lease, Lease::Held { .. }), "{lease:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let filled = opened.fill(token, opened.entry("loaded")).await?;
+    assert_eq!(filled, Filled::Stored);
     Ok(())
 }
 

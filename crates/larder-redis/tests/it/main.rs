@@ -11,6 +11,7 @@ mod deadlines;
 mod dropped;
 mod foreign;
 mod harness;
+mod held;
 mod leases;
 mod life;
 mod limits;
