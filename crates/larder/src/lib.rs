@@ -29,6 +29,9 @@ pub use larder_core::{
     ErrorStatus, Finding, Head, Key, Layer, LayerRole, Namespace, Operation, Pattern, Result,
     Severity, Store, TagName, Tier, TierCheck, TierStats, Ttl, codec as codecs,
 };
+#[cfg(feature = "macros")]
+#[doc(inline)]
+pub use larder_macros::cached;
 #[cfg(feature = "memory")]
 #[doc(inline)]
 pub use larder_memory::{Memory, MemoryBuilder, Policy};
