@@ -46,6 +46,10 @@ pub(crate) fn hit(scope: Scope<'_>, key: &Key<'_>, entry: &Entry, now: Timestamp
     if left > duration.saturating_sub(duration / PART) || !shared.capability.expire {
         return;
     }
+    // A stand-in for an origin in trouble is not to live on.
+    if shared.cooling.is_resting(key, now) {
+        return;
+    }
     let generation = match shared.known_generation() {
         Known::None => None,
         Known::Is(generation) => Some(generation),

@@ -51,7 +51,8 @@ pub(crate) async fn claim(
             return (view, without().collect());
         }
     };
-    if memory_only {
+    // Where memory is all there is, its own leases are as good.
+    if memory_only && (shared.capability.tiered || !shared.capability.immediate) {
         return (view, without().collect());
     }
     if !shared.capability.lease {

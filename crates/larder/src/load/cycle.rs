@@ -6,38 +6,26 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use larder_core::{Error, ErrorKind, KeyBuf, Result};
 
 tokio::task_local! {
-    /// The flights whose loader runs in this task, and those that wait for it.
-    static CHAIN: Arc<Chain>;
+    /// The flights whose loader runs in this task.
+    static LOADING: Arc<Vec<(u64, KeyBuf)>>;
 }
 
-/// A loader that runs, and the one that asked for it.
-pub(crate) struct Chain {
-    /// The flights of the loader, with their keys.
-    flights: Vec<(u64, KeyBuf)>,
-    asked_by: Option<Arc<Self>>,
+/// Who waits for whom: by a flight, its key and the flights that its loader waits for. Only loaders that call the cache
+/// are in it.
+static WAITS: LazyLock<Mutex<HashMap<u64, Awaited>>> = LazyLock::new(Mutex::default);
+
+struct Awaited {
+    key: KeyBuf,
+    flights: Vec<u64>,
 }
 
-/// Who waits for whom: by a flight, the flights that its loader waits for. Only loaders that call the cache are in it.
-static WAITS: LazyLock<Mutex<HashMap<u64, Vec<u64>>>> = LazyLock::new(Mutex::default);
-
-fn waits() -> MutexGuard<'static, HashMap<u64, Vec<u64>>> {
+fn waits() -> MutexGuard<'static, HashMap<u64, Awaited>> {
     WAITS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The loader in which this runs, if it runs in one.
-pub(crate) fn current() -> Option<Arc<Chain>> {
-    CHAIN.try_with(Arc::clone).ok()
-}
-
 /// Runs a loader as the one of these flights.
-pub(crate) async fn within<T>(
-    flights: Vec<(u64, KeyBuf)>,
-    asked_by: Option<Arc<Chain>>,
-    loader: impl Future<Output = T>,
-) -> T {
-    CHAIN
-        .scope(Arc::new(Chain { flights, asked_by }), loader)
-        .await
+pub(crate) async fn within<T>(flights: Vec<(u64, KeyBuf)>, loader: impl Future<Output = T>) -> T {
+    LOADING.scope(Arc::new(flights), loader).await
 }
 
 /// That the loader of `waiting` waits for a flight; until this is dropped.
@@ -50,10 +38,11 @@ impl Drop for Edge {
     fn drop(&mut self) {
         let mut waits = waits();
         if let Some(awaited) = waits.get_mut(&self.waiting) {
-            if let Some(at) = awaited.iter().position(|flight| *flight == self.awaited) {
-                awaited.swap_remove(at);
+            let at = awaited.flights.iter().position(|it| *it == self.awaited);
+            if let Some(at) = at {
+                awaited.flights.swap_remove(at);
             }
-            if awaited.is_empty() {
+            if awaited.flights.is_empty() {
                 waits.remove(&self.waiting);
             }
         }
@@ -61,49 +50,54 @@ impl Drop for Edge {
 }
 
 /// About to wait for a flight: an error if that one waits, in whatever way, for the loader in which this runs.
-pub(crate) fn wait_for(awaited: u64, key: &str) -> Result<Vec<Edge>> {
-    let Some(chain) = current() else {
+pub(crate) fn wait_for(awaited: u64) -> Result<Vec<Edge>> {
+    let Ok(loading) = LOADING.try_with(Arc::clone) else {
         return Ok(Vec::new());
     };
     let mut waits = waits();
-    let mut path = Vec::new();
-    let mut link = Some(&chain);
-    while let Some(loader) = link {
-        for (flight, loading) in &loader.flights {
-            path.push(loading.text());
-            if reaches(&waits, awaited, *flight) {
-                path.reverse();
-                return Err(Error::new(
-                    ErrorKind::LoadCycle,
-                    format!(
-                        "a loader waits for itself: loading {} -> {key}",
-                        path.join(" -> ")
-                    ),
-                ));
-            }
+    for (flight, key) in &*loading {
+        if let Some(path) = path(&waits, awaited, *flight) {
+            let names = std::iter::once(key).chain(&path).chain([key]);
+            let names: Vec<&str> = names.map(KeyBuf::text).collect();
+            return Err(Error::new(
+                ErrorKind::LoadCycle,
+                format!("a loader waits for itself: {}", names.join(" -> ")),
+            ));
         }
-        link = loader.asked_by.as_ref();
     }
-    let edge = |waiting| Edge { waiting, awaited };
-    let mut edges = Vec::new();
-    for (flight, _) in &chain.flights {
-        waits.entry(*flight).or_default().push(awaited);
-        edges.push(edge(*flight));
+    let mut edges = Vec::with_capacity(loading.len());
+    for (waiting, key) in &*loading {
+        let entry = waits.entry(*waiting).or_insert_with(|| Awaited {
+            key: key.clone(),
+            flights: Vec::new(),
+        });
+        entry.flights.push(awaited);
+        edges.push(Edge {
+            waiting: *waiting,
+            awaited,
+        });
     }
     Ok(edges)
 }
 
-/// Whether the loader of `from` waits for `to`.
-fn reaches(waits: &HashMap<u64, Vec<u64>>, from: u64, to: u64) -> bool {
-    let (mut seen, mut next) = (Vec::new(), vec![from]);
-    while let Some(flight) = next.pop() {
+/// By way of which keys the loader of `from` waits for `to`; none if they are the same.
+fn path(waits: &HashMap<u64, Awaited>, from: u64, to: u64) -> Option<Vec<KeyBuf>> {
+    let (mut seen, mut open) = (vec![from], vec![(from, Vec::new())]);
+    while let Some((flight, path)) = open.pop() {
         if flight == to {
-            return true;
+            return Some(path);
         }
-        if !seen.contains(&flight) {
-            seen.push(flight);
-            next.extend(waits.get(&flight).into_iter().flatten());
+        let Some(awaited) = waits.get(&flight) else {
+            continue;
+        };
+        for next in &awaited.flights {
+            if !seen.contains(next) {
+                seen.push(*next);
+                let mut path = path.clone();
+                path.push(awaited.key.clone());
+                open.push((*next, path));
+            }
         }
     }
-    false
+    None
 }

@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use crate::load::budget::Permit;
 use crate::load::claim::{Claim, Right, claim};
-use crate::load::cycle::{self, Chain};
+use crate::load::cycle;
 use crate::load::landing::{Granted, land, release};
 use crate::load::lease_end::LeaseEnd;
 use crate::load::{
@@ -48,8 +48,6 @@ pub(crate) struct Flight<T, O> {
     pub(crate) purpose: Purpose,
     /// Whether only memory is to keep what is loaded.
     pub(crate) memory_only: bool,
-    /// The loader that asked for it.
-    pub(crate) asked_by: Option<Arc<Chain>>,
     pub(crate) permit: Option<Arc<Permit>>,
     pub(crate) of: PhantomData<fn() -> T>,
 }
@@ -89,7 +87,6 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
             policy,
             purpose,
             memory_only: false,
-            asked_by: cycle::current(),
             permit: None,
             of: PhantomData,
         }
@@ -156,7 +153,6 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
             policy: self.policy.clone(),
             purpose: self.purpose,
             memory_only: self.memory_only,
-            asked_by: self.asked_by.clone(),
             permit: self.permit.clone(),
             of: PhantomData,
         }
@@ -200,7 +196,10 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
                 Claim::Present(entry) => seat.leader.land(found(entry)),
                 Claim::Held(longest) => {
                     if let Some(entry) = seat.there.clone() {
-                        // Another node is at it.
+                        // Another node is at it, and tells when it has done.
+                        let now = shared.clock.now();
+                        let until = now.saturating_add(SAFETY_NET.1);
+                        shared.cooling.rest(&seat.leader.key(), now, until);
                         seat.leader.land(found(entry));
                     } else {
                         claimed.longest = claimed.longest.max(longest);
@@ -208,9 +207,11 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
                     }
                 }
                 Claim::Load(right, seen) => {
-                    let lease = match &right {
-                        Right::Lease(token) => Some(token),
-                        Right::Unleased | Right::MemoryOnly => None,
+                    let (lease, seen) = match &right {
+                        Right::Lease(token) => (Some(token), seen),
+                        Right::Unleased => (None, seen),
+                        // Nothing was looked up with it: what the caller has found has to do.
+                        Right::MemoryOnly => (None, seen.or_else(|| seat.stale.clone())),
                     };
                     claimed.granted.push(Granted {
                         lease: LeaseEnd::new(&shared.store, lease),
@@ -247,13 +248,16 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
             });
             flights.push((one.seat.leader.flight(), one.seat.leader.name().clone()));
         }
+        if self.permit.is_some() {
+            shared.counters.refreshes.increment();
+        }
         drop(shared);
         let started = clock.now();
         let ended = {
             let origin = &self.origin;
             let span = tracing::debug_span!("larder.load", cache = namespace.as_str());
             let loading = async { origin.load(wanted).await }.instrument(span);
-            let loading = cycle::within(flights, self.asked_by.clone(), loading);
+            let loading = cycle::within(flights, loading);
             let timeout = self.policy.timeout;
             let deadline = || clock.sleep_until(started.saturating_add(timeout));
             let guarded = guarded(loading, deadline);

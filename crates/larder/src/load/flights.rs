@@ -57,6 +57,8 @@ enum Phase {
 #[derive(Debug)]
 struct Stage {
     phase: Phase,
+    /// Whether the key was invalidated at any time since the flight began.
+    invalidated: bool,
     /// What it is about to store itself.
     storing: Option<EntryId>,
     waiters: usize,
@@ -97,6 +99,8 @@ pub(crate) struct Seat {
     pub(crate) leader: Leader,
     /// What its callers have got already, if it is refreshed behind them.
     pub(crate) there: Option<Entry>,
+    /// What its caller has found all the same, if it is stale.
+    pub(crate) stale: Option<Entry>,
 }
 
 impl Waiting {
@@ -118,9 +122,14 @@ impl Waiting {
         self.progress.landed.get().cloned()
     }
 
-    /// Whether the key was invalidated since the flight began.
+    /// Whether the key was invalidated since the flight began, before or after its loader.
     pub(crate) fn is_overtaken(&self) -> bool {
-        self.progress.stage().phase == Phase::Overtaken
+        self.progress.stage().invalidated
+    }
+
+    /// Leaves a load that is to go on behind this caller.
+    pub(crate) fn leave_behind(self) {
+        self.progress.stage().abandonable = false;
     }
 
     pub(crate) fn flight(&self) -> u64 {
@@ -167,6 +176,11 @@ impl Leader {
     /// The flight is about to store this entry: the news of it is no invalidation.
     pub(crate) fn stores(&self, id: EntryId) {
         self.progress.stage().storing = Some(id);
+    }
+
+    /// Whether the key was invalidated since the flight began, before or after its loader.
+    pub(crate) fn is_overtaken(&self) -> bool {
+        self.progress.stage().invalidated
     }
 
     /// Whether the key was invalidated since the loader began.
@@ -226,6 +240,7 @@ impl Progress {
         if id.is_some() && stage.storing == id {
             return true;
         }
+        stage.invalidated = true;
         if stage.phase != Phase::Claiming {
             stage.phase = Phase::Overtaken;
             return false;
@@ -273,6 +288,7 @@ impl Flights {
             schema,
             stage: Mutex::new(Stage {
                 phase: Phase::Claiming,
+                invalidated: false,
                 storing: None,
                 waiters: 1,
                 abandonable: policy.cancel,
@@ -330,6 +346,13 @@ impl Flights {
                 !flying.is_empty()
             });
         }
+    }
+
+    /// Whether a key is being loaded.
+    pub(crate) fn is_flying(&self, key: &Key<'_>, schema: u32) -> bool {
+        let shard = self.shard(key);
+        let flying = shard.get(&key.hash64()).into_iter().flatten();
+        flying.into_iter().any(|progress| progress.is(key, schema))
     }
 
     /// Flights in the table.

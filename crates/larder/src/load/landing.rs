@@ -13,7 +13,7 @@ use crate::load::claim::Right;
 use crate::load::flight::Flight;
 use crate::load::guarded::caught;
 use crate::load::lease_end::LeaseEnd;
-use crate::load::{Landed, Leader, Loaded, Origin, Purpose, Seat, Source, What};
+use crate::load::{Landed, Leader, Loaded, Origin, Purpose, Say, Seat, Source, What};
 use crate::scope::{EntryOptions, Scope};
 use crate::shared::Shared;
 
@@ -32,6 +32,8 @@ enum Verdict {
     Store(Entry),
     /// Handed to everybody who waits.
     Return(Entry),
+    /// Handed to everybody who waits, and what is there is forgotten.
+    Replace(Entry),
     /// The stale entry for a while longer, because of this error.
     Rearm(Entry, Error),
     Fail(Error),
@@ -63,28 +65,14 @@ pub(crate) async fn land<T: Send + Sync + 'static, O: Origin<T>>(
                 mut lease,
             } = one;
             let (entry, rearmed) = match verdict {
-                Verdict::Store(entry) if shared.is_bypassed() => {
-                    if release(scope, right).await {
-                        lease.ended();
-                    }
-                    outcomes.push((seat.leader, Ok(landed(entry, false))));
-                    continue;
-                }
-                Verdict::Store(entry) => (entry, None),
+                Verdict::Store(entry) if !shared.is_bypassed() => (entry, None),
                 Verdict::Rearm(entry, error) => (entry, Some(error)),
-                Verdict::Return(entry) => {
+                other => {
                     if release(scope, right).await {
                         lease.ended();
                     }
-                    let stale = !entry.head().lifetime().is_fresh(shared.clock.now());
-                    outcomes.push((seat.leader, Ok(landed(entry, stale))));
-                    continue;
-                }
-                Verdict::Fail(error) => {
-                    if release(scope, right).await {
-                        lease.ended();
-                    }
-                    outcomes.push((seat.leader, Err(error)));
+                    let outcome = unstored(scope, &seat.leader, other, view).await;
+                    outcomes.push((seat.leader, outcome));
                     continue;
                 }
             };
@@ -184,22 +172,22 @@ fn judge<T: Send + Sync + 'static, O: Origin<T>>(
         }
         Err(error) => error,
     };
-    if flight.purpose == Purpose::Early {
-        let now = scope.shared.clock.now();
-        let until = now.saturating_add(flight.policy.throttle);
-        let cooling = &scope.shared.cooling;
-        cooling.rest(&one.seat.leader.key(), now, until);
-        return Verdict::Fail(failed);
-    }
     // The origin is not to blame for a load that was given up.
     if failed.kind() == ErrorKind::LoadCancelled {
         return Verdict::Fail(failed);
     }
     let now = scope.shared.clock.now();
+    let until = now.saturating_add(flight.policy.throttle);
+    // Whoever has a stale value leaves the origin alone for a while, whether or not that can be stored.
+    let cooling = &scope.shared.cooling;
+    cooling.rest(&one.seat.leader.key(), now, until);
+    if flight.purpose == Purpose::Early {
+        return Verdict::Fail(failed);
+    }
     let stale = one.seen.as_ref().filter(|seen| {
         let life = seen.head().lifetime();
         !life.is_fresh(now)
-            && !one.seat.leader.is_detached()
+            && !one.seat.leader.is_overtaken()
             && scope.stand_in::<T>(seen, view).is_some()
     });
     match stale {
@@ -209,9 +197,8 @@ fn judge<T: Send + Sync + 'static, O: Origin<T>>(
         }
         Some(seen) => {
             let life = seen.head().lifetime();
-            let fresh_until = now.saturating_add(flight.policy.throttle);
             let life = Lifetime {
-                fresh_until: fresh_until.min(life.expires_at),
+                fresh_until: until.min(life.expires_at),
                 ..life
             };
             match again(seen, life) {
@@ -282,12 +269,21 @@ fn made<T: Send + Sync + 'static, O: Origin<T>>(
                     "the loader says that nothing was modified, but nothing was there",
                 ));
             };
-            again(seen, scope.lifetime(&options)).map_err(|error| {
+            let again = again(seen, scope.lifetime(&options)).and_then(|entry| {
+                scope.check_options(&options)?;
+                match &say.tags {
+                    Some(Ok(tags)) => {
+                        entry.with_tags(tags.iter().cloned().map(Tag::from).collect())
+                    }
+                    _ => Ok(entry),
+                }
+            });
+            again.map_err(|error| {
                 trouble.get_or_insert(error);
                 seen.clone()
             })
         }
-        What::Absent => absent(flight, scope, &options, say.ttl, view).map_err(|error| {
+        What::Absent => absent(flight, scope, &options, &say, view).map_err(|error| {
             trouble.get_or_insert(error);
             Entry::absent(scope.lifetime(&options))
         }),
@@ -295,8 +291,8 @@ fn made<T: Send + Sync + 'static, O: Origin<T>>(
     };
     let absent =
         matches!(&entry, Ok(entry) if entry.head().kind() == larder_core::EntryKind::Absent);
-    let uncached =
-        say.is_uncached() || (absent && say.ttl.is_none() && flight.policy.negative_ttl.is_zero());
+    let uncached = say.is_uncached()
+        || (absent && !say.forever && say.ttl.is_none() && flight.policy.negative_ttl.is_zero());
     let entry = entry.and_then(|entry| match say.etag {
         Some(etag) => entry.clone().with_etag(etag).map_err(|error| {
             trouble.get_or_insert(error);
@@ -310,7 +306,11 @@ fn made<T: Send + Sync + 'static, O: Origin<T>>(
             if let Some(error) = trouble {
                 scope.shared.counters.error(Operation::Fill, error.kind());
             }
-            Verdict::Return(entry)
+            if seen.is_some() {
+                Verdict::Replace(entry)
+            } else {
+                Verdict::Return(entry)
+            }
         }
     })
 }
@@ -320,13 +320,13 @@ fn absent<T, O>(
     flight: &Flight<T, O>,
     scope: Scope<'_>,
     options: &EntryOptions,
-    said: Option<Duration>,
+    say: &Say,
     view: View,
 ) -> Result<Entry> {
     scope.check_options(options)?;
     let now = scope.shared.clock.now();
     let mut life = scope.lifetime(options);
-    if said.is_none_or(|ttl| ttl.is_zero()) {
+    if !say.forever && say.ttl.is_none_or(|ttl| ttl.is_zero()) {
         let negative = flight.policy.negative_ttl.max(Duration::from_millis(1));
         let negative = Lifetime::new(now, Ttl::after(negative)?, Duration::ZERO);
         life.fresh_until = life.fresh_until.min(negative.fresh_until);
@@ -386,7 +386,7 @@ async fn settled(
     let counters = &scope.shared.counters;
     let stands = match stored {
         Ok(stored) => stored == Filled::Stored,
-        Err(_) => !leader.is_detached(),
+        Err(_) => !leader.is_overtaken(),
     };
     match &stored {
         Ok(Filled::Stored) => counters.fills.increment(),
@@ -399,16 +399,53 @@ async fn settled(
     if stands {
         return Ok(landed(entry, true));
     }
+    there_now(scope, leader, view).await.ok_or(error)
+}
+
+/// What everybody gets who waits, where nothing is stored.
+async fn unstored(
+    scope: Scope<'_>,
+    leader: &Leader,
+    verdict: Verdict,
+    view: View,
+) -> Result<Landed> {
+    let shared = scope.shared;
+    match verdict {
+        Verdict::Store(entry) => Ok(landed(entry, false)),
+        Verdict::Return(entry) | Verdict::Rearm(entry, _) => {
+            let is_fresh = entry.head().lifetime().is_fresh(shared.clock.now());
+            Ok(landed(entry, !is_fresh))
+        }
+        Verdict::Replace(entry) => {
+            // What the origin no longer says must not be served in its place.
+            let writing = WriteOptions::default();
+            let gone = shared.store.invalidate(&leader.key(), &writing).await;
+            if let Err(error) = gone {
+                let counters = &shared.counters;
+                counters.error(Operation::Invalidate, error.kind());
+            }
+            Ok(landed(entry, false))
+        }
+        // Unless somebody has written the key meanwhile.
+        Verdict::Fail(error) if leader.is_detached() && !shared.is_bypassed() => {
+            there_now(scope, leader, view).await.ok_or(error)
+        }
+        Verdict::Fail(error) => Err(error),
+    }
+}
+
+/// What somebody else has written meanwhile.
+async fn there_now(scope: Scope<'_>, leader: &Leader, view: View) -> Option<Landed> {
     // Somebody has changed the key: what they wrote is right, and nothing else is.
     let options = ReadOptions::default().with_view(view);
     let now = scope.shared.clock.now();
     match scope.shared.store.get(&leader.key(), &options).await {
-        Ok(Some(entry)) if entry.head().is_current(view, now) => Ok(Landed {
+        Ok(Some(entry)) if entry.head().is_current(view, now) => Some(Landed {
             entry,
             source: Source::Tier,
             stale: false,
         }),
-        _ => Err(error),
+        _ => None,
     }
 }
 

@@ -11,7 +11,6 @@ use crate::scope::Scope;
 /// A caller that waits for a load.
 pub(crate) struct Caller<'a, T> {
     pub(crate) scope: Scope<'a>,
-    pub(crate) name: &'a str,
     pub(crate) policy: &'a Policy,
     /// What it can take instead, and until when.
     pub(crate) stale: Option<(Arc<T>, Timestamp)>,
@@ -96,7 +95,7 @@ pub(crate) async fn wait<T: Send + Sync + 'static>(
     if let Some(landed) = waiting.now() {
         return caller.landed(&waiting, landed).map(Some);
     }
-    let _edges = cycle::wait_for(waiting.flight(), caller.name)?;
+    let _edges = cycle::wait_for(waiting.flight())?;
     let clock = &caller.scope.shared.clock;
     let begun = caller.begun;
     let patience = begun.saturating_add(caller.policy.patience());
@@ -110,6 +109,7 @@ pub(crate) async fn wait<T: Send + Sync + 'static>(
             return caller.landed(&waiting, landed).map(Some);
         }
         if let Some(stale) = caller.instead(&waiting) {
+            waiting.leave_behind();
             return Ok(Some(stale));
         }
     }

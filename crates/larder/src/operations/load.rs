@@ -113,8 +113,9 @@ impl<T, L, A> GetOrLoad<'_, T, L, A> {
         self
     }
 
-    /// Touches the nearest tier alone: look-up, and what is loaded. Other nodes are neither asked nor waited for.
-    /// Default: off.
+    /// Touches the nearest tier alone: look-up, and what is loaded. Other nodes are neither asked nor waited for, and
+    /// their deletes of a key that the shared tier doesn't have are not heard of: give such entries a short time to
+    /// live. Default: off.
     pub fn memory_only(mut self) -> Self {
         self.how.memory_only = true;
         self

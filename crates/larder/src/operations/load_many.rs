@@ -183,16 +183,19 @@ impl<'a, K, F> Batch<'a, K, F> {
     /// Room for the refreshes behind this call, if there are any and there is room.
     fn permit(&self, missing: &[Missing], due: &[(usize, Entry)]) -> Option<Arc<Permit>> {
         let shared = self.scope.shared;
-        let revalidates = self.is_behind() && missing.iter().any(|one| one.stale.is_some());
-        if due.is_empty() && !revalidates {
+        let schema = self.scope.spec.schema.unwrap_or_default();
+        let rests = |place: usize| shared.flights().is_flying(&self.keys[place], schema);
+        let revalidates = self.is_behind()
+            && missing
+                .iter()
+                .any(|one| one.stale.is_some() && !rests(one.place));
+        if due.iter().all(|(place, _)| rests(*place)) && !revalidates {
             return None;
         }
         let permit = shared.refreshes.permit(shared.clock.now()).map(Arc::new);
-        let count = match &permit {
-            Some(_) => &shared.counters.refreshes,
-            None => &shared.counters.refreshes_skipped,
-        };
-        count.increment();
+        if permit.is_none() {
+            shared.counters.refreshes_skipped.increment();
+        }
         permit
     }
 
@@ -241,21 +244,21 @@ impl<'a, K, F> Batch<'a, K, F> {
         let shared = self.scope.shared;
         let (mut waits, mut seats) = (Vec::new(), Vec::new());
         for Missing { place, stale } in missing {
+            let found = stale.as_ref().map(|(entry, _)| entry.clone());
             let stale = stale.and_then(|(entry, view)| {
                 let expires_at = entry.head().lifetime().expires_at;
                 Some((self.scope.stand_in::<T>(&entry, view)?, expires_at))
             });
             let mut caller = Caller {
                 scope: self.scope,
-                name: &self.names[place],
                 policy: self.policy,
                 stale,
                 begun: shared.clock.now(),
                 waited: false,
             };
-            // Over the limits: the stale value, and no load behind it.
-            if self.is_behind()
-                && permit.is_none()
+            // Over the limits, or the origin has just failed: the stale value, and no load behind it.
+            let rests = shared.cooling.is_resting(&self.keys[place], caller.begun);
+            if (rests || self.is_behind() && permit.is_none())
                 && let Some(outcome) = caller.stand_in()
             {
                 answers[place] = Some(Ok(outcome));
@@ -269,17 +272,18 @@ impl<'a, K, F> Batch<'a, K, F> {
                     waits.push((place, waiting, caller));
                 }
                 Boarding::Leading(leader, waiting) => {
-                    let there = None;
                     seats.push(Seat {
                         place,
                         leader,
-                        there,
+                        there: None,
+                        stale: found,
                     });
                     waits.push((place, waiting, caller));
                 }
             }
         }
         if !seats.is_empty() {
+            let permit = permit.filter(|_| self.is_behind());
             self.begin::<T>(seats, Purpose::Demand, permit, !self.is_behind())?;
         }
         Ok(waits)
@@ -300,6 +304,7 @@ impl<'a, K, F> Batch<'a, K, F> {
                     place,
                     leader,
                     there: Some(entry),
+                    stale: None,
                 });
             }
         }
@@ -325,7 +330,7 @@ impl<'a, K, F> Batch<'a, K, F> {
                     .unwrap_or_else(|| Err(lost())),
                 Err(error) => Err(error),
             };
-            answers[place] = Some(Scope::explain(outcome, Operation::Load, caller.name));
+            answers[place] = Some(Scope::explain(outcome, Operation::Load, &self.names[place]));
         }
     }
 }

@@ -63,7 +63,6 @@ where
     }
     let mut caller = Caller {
         scope,
-        name,
         policy: &policy,
         stale: found
             .stale
@@ -73,68 +72,84 @@ where
         waited: false,
     };
     if how.no_store {
-        let context = found
-            .stale
-            .map_or_else(LoadContext::default, |(entry, _)| LoadContext {
-                stale: caller.stale.as_ref().map(|(value, _)| Arc::clone(value)),
-                etag: entry.head().etag().cloned(),
-                created: Some(entry.head().lifetime().created),
-            });
-        return load_alone(scope, call.loader, context, &policy).await;
+        let context = context_of(&caller, found.stale.as_ref());
+        let loaded = load_alone(scope, call.loader, context, &policy).await;
+        return loaded.or_else(|error| caller.stand_in().ok_or(error));
+    }
+    // The origin has just failed: whoever has a stale value leaves it alone for a while.
+    if !how.refresh
+        && shared.cooling.is_resting(&key, shared.clock.now())
+        && let Some(outcome) = caller.stand_in()
+    {
+        return Ok(outcome);
     }
     // Behind the caller, who gets the stale value at once.
     let behind = caller.stale.is_some() && policy.soft_timeout.is_some_and(|soft| soft.is_zero());
+    let schema = scope.spec.schema.unwrap_or_default();
     let mut permit = None;
-    if behind {
+    if behind && !shared.flights().is_flying(&key, schema) {
         permit = shared.refreshes.permit(shared.clock.now());
         if permit.is_none() {
             shared.counters.refreshes_skipped.increment();
             return caller.stand_in().ok_or_else(gone);
         }
     }
-    let schema = scope.spec.schema.unwrap_or_default();
-    let (waiting, loader) =
-        match shared
-            .flights()
-            .board(&key, schema, &policy, Arc::<Notify>::default)
-        {
-            Boarding::Full => return turned_away(&caller),
-            Boarding::Joined(waiting) => {
-                shared.counters.load_waits.increment();
-                caller.waited = true;
-                (waiting, Some(call.loader))
-            }
-            Boarding::Leading(leader, waiting) => {
-                let purpose = if how.refresh {
-                    Purpose::Refresh
-                } else {
-                    Purpose::Demand
-                };
-                let seats = vec![Seat {
-                    place: 0,
-                    leader,
-                    there: None,
-                }];
-                let origin = Arc::new(One::new(call.loader));
-                let flight = Flight {
-                    options: Arc::new(call.options),
-                    memory_only: how.memory_only,
-                    permit: permit.map(Arc::new),
-                    ..Flight::new(scope, origin, seats, policy.clone(), purpose)
-                };
-                if behind {
-                    shared.counters.refreshes.increment();
-                }
-                shared.tasks.begin(flight.boxed(), !behind)?;
-                (waiting, None)
-            }
-        };
+    // Nobody waits for a load behind its callers, so nobody can leave it.
+    let loads_by = Policy {
+        cancel: policy.cancel && !behind,
+        ..policy.clone()
+    };
+    let boarding = shared
+        .flights()
+        .board(&key, schema, &loads_by, Arc::<Notify>::default);
+    let (waiting, loader) = match boarding {
+        Boarding::Full => return turned_away(&caller),
+        Boarding::Joined(waiting) => {
+            shared.counters.load_waits.increment();
+            caller.waited = true;
+            (waiting, Some(call.loader))
+        }
+        Boarding::Leading(leader, waiting) => {
+            let purpose = if how.refresh {
+                Purpose::Refresh
+            } else {
+                Purpose::Demand
+            };
+            let seats = vec![Seat {
+                place: 0,
+                leader,
+                there: None,
+                stale: found.stale.map(|(entry, _)| entry),
+            }];
+            let origin = Arc::new(One::new(call.loader));
+            let flight = Flight {
+                options: Arc::new(call.options),
+                memory_only: how.memory_only,
+                permit: permit.map(Arc::new),
+                ..Flight::new(scope, origin, seats, loads_by, purpose)
+            };
+            shared.tasks.begin(flight.boxed(), !behind)?;
+            (waiting, None)
+        }
+    };
     match wait(&caller, waiting).await? {
         Some(outcome) => Ok(outcome),
         None => match loader {
             Some(loader) => load_alone(scope, loader, LoadContext::default(), &policy).await,
             None => Err(gone()),
         },
+    }
+}
+
+/// What the loader is told of what its caller has found.
+fn context_of<T>(caller: &Caller<'_, T>, found: Option<&(Entry, View)>) -> LoadContext<T> {
+    match (&caller.stale, found) {
+        (Some((value, _)), Some((entry, _))) => LoadContext {
+            stale: Some(Arc::clone(value)),
+            etag: entry.head().etag().cloned(),
+            created: Some(entry.head().lifetime().created),
+        },
+        _ => LoadContext::default(),
     }
 }
 
@@ -164,11 +179,14 @@ where
     let Ok(policy) = scope.policy(call.policy.as_deref()) else {
         return;
     };
+    let schema = scope.spec.schema.unwrap_or_default();
+    if shared.flights().is_flying(&key, schema) {
+        return;
+    }
     let Some(permit) = shared.refreshes.permit(shared.clock.now()) else {
         shared.counters.refreshes_skipped.increment();
         return;
     };
-    let schema = scope.spec.schema.unwrap_or_default();
     // Nobody waits for it, so nobody can leave it.
     let keeps_on = Policy {
         cancel: false,
@@ -180,11 +198,11 @@ where
     let Boarding::Leading(leader, _) = boarding else {
         return;
     };
-    shared.counters.refreshes.increment();
     let seats = vec![Seat {
         place: 0,
         leader,
         there: Some(entry),
+        stale: None,
     }];
     let origin = Arc::new(One::new(call.loader));
     let flight = Flight {
