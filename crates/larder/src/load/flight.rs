@@ -1,6 +1,7 @@
 //! Loads, from their claim to their landing, in a task of their own. One key's load is a call for many keys that has
 //! one.
 
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
@@ -284,30 +285,24 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
         granted: &[Granted],
     ) -> Vec<Result<Loaded<T>>> {
         let counters = &shared.counters;
-        let returned = matches!(ended, Ended::Returned(_));
-        match ended.result(counters, self.policy.timeout) {
-            Ok(found) => {
-                let mut loaded: Vec<_> = granted.iter().map(|_| None).collect();
-                for (place, value) in found {
-                    let at = granted.iter().position(|one| one.seat.place == place);
-                    match at {
-                        Some(at) => loaded[at] = Some(value),
-                        None => counters.extra_keys.increment(),
-                    }
-                }
-                let omitted = || Ok(Loaded::absent());
-                loaded
-                    .into_iter()
-                    .map(|value| value.map_or_else(omitted, Ok))
-                    .collect()
-            }
-            Err(error) => {
-                if returned {
-                    counters.loads_failed.add(granted.len() as u64);
-                }
-                granted.iter().map(|_| Err(error.clone())).collect()
+        let found = match ended.result(counters, self.policy.timeout, granted.len()) {
+            Ok(found) => found,
+            Err(error) => return granted.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let places = granted.iter().map(|one| one.seat.place).enumerate();
+        let places: HashMap<usize, usize> = places.map(|(at, place)| (place, at)).collect();
+        let mut loaded: Vec<_> = granted.iter().map(|_| None).collect();
+        for (place, value) in found {
+            match places.get(&place) {
+                Some(at) => loaded[*at] = Some(value),
+                None => counters.extra_keys.increment(),
             }
         }
+        let loaded = loaded.into_iter();
+        // What the loader has left out isn't there.
+        loaded
+            .map(|value| Ok(value.unwrap_or_else(Loaded::absent)))
+            .collect()
     }
 }
 

@@ -25,26 +25,29 @@ pub(crate) enum Ended<T> {
 }
 
 impl<T> Ended<Result<T>> {
-    /// What the loader returned, or why it didn't; what isn't the loader's own error is counted.
-    pub(crate) fn result(self, counters: &Counters, timeout: Duration) -> Result<T> {
-        match self {
-            Self::Returned(returned) => returned,
+    /// What the loader returned, or why it didn't; a failure is counted for each of its keys.
+    pub(crate) fn result(self, counters: &Counters, timeout: Duration, keys: usize) -> Result<T> {
+        let (count, error) = match self {
+            Self::Returned(Ok(value)) => return Ok(value),
+            Self::Returned(Err(error)) => (&counters.loads_failed, error),
             Self::Panicked(message) => {
-                counters.loads_panicked.increment();
                 let message = format!("the loader panicked: {message}");
-                Err(Error::new(ErrorKind::LoadPanicked, message))
+                let error = Error::new(ErrorKind::LoadPanicked, message);
+                (&counters.loads_panicked, error)
             }
             Self::TimedOut => {
-                counters.loads_timed_out.increment();
                 let message = format!("the loader took longer than {timeout:?}");
-                Err(Error::new(ErrorKind::Timeout, message))
+                let error = Error::new(ErrorKind::Timeout, message);
+                (&counters.loads_timed_out, error)
             }
             Self::Abandoned => {
-                counters.loads_abandoned.increment();
                 let message = "everybody who waited for the load has gone";
-                Err(Error::new(ErrorKind::LoadCancelled, message))
+                let error = Error::new(ErrorKind::LoadCancelled, message);
+                (&counters.loads_abandoned, error)
             }
-        }
+        };
+        count.add(keys as u64);
+        Err(error)
     }
 }
 

@@ -209,6 +209,14 @@ fn judge<T: Send + Sync + 'static, O: Origin<T>>(
     }
 }
 
+/// The answer to a loader that is mistaken about what was there.
+pub(crate) fn nothing_to_modify() -> Error {
+    Error::new(
+        ErrorKind::Load,
+        "the loader says that nothing was modified, but nothing was there",
+    )
+}
+
 /// The same value under a new id: ids are given per write, and never twice (H11).
 fn again(seen: &Entry, life: Lifetime) -> Result<Entry> {
     let head = seen.head();
@@ -264,10 +272,7 @@ fn made<T: Send + Sync + 'static, O: Origin<T>>(
         What::NotModified => {
             let there = seen.filter(|seen| scope.stand_in::<T>(seen, view).is_some());
             let Some(seen) = there else {
-                return Err(Error::new(
-                    ErrorKind::Load,
-                    "the loader says that nothing was modified, but nothing was there",
-                ));
+                return Err(nothing_to_modify());
             };
             let again = again(seen, scope.lifetime(&options)).and_then(|entry| {
                 scope.check_options(&options)?;

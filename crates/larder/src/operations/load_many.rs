@@ -1,5 +1,6 @@
 //! Read-through for many keys: one look-up, one lease round trip, one call of the loader with exactly what is missing.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::IntoFuture;
 use std::hash::Hash;
@@ -14,7 +15,8 @@ use tokio::task::coop::consume_budget;
 
 use crate::load::{
     Boarding, Caller, Flight, LoadContext, LoadPolicy, Many, Origin, Outcome, Permit, Places,
-    Policy, Purpose, Seat, Source, Waiting, Wanted, What, guarded, is_due, turned_away, wait,
+    Policy, Purpose, Seat, Source, Waiting, Wanted, What, guarded, is_due, nothing_to_modify,
+    turned_away, wait,
 };
 use crate::operations::{Boxed, entry_options};
 use crate::scope::{AtHand, EntryOptions, Judged, Scope};
@@ -123,19 +125,23 @@ where
     shared.limits.check_batch(call.ids.len())?;
     scope.check_options(&call.options)?;
     let policy = scope.policy(call.policy.as_deref())?;
-    let names: Vec<String> = call.ids.iter().map(ToString::to_string).collect();
+    let (ids, slots) = distinct(call.ids);
+    let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let mut keys = Vec::with_capacity(names.len());
     for name in &names {
         keys.push(Scope::explain(scope.key(name), Operation::Load, name)?);
     }
     let origin = Arc::new(Many {
-        ids: Arc::new(call.ids),
+        ids: Arc::new(ids),
         loader: Arc::new(call.loader),
     });
     if shared.is_bypassed() {
         shared.counters.bypassed.add(keys.len() as u64);
         let places = (0..keys.len()).collect();
-        return Ok(load_alone(scope, &*origin, places, &policy).await);
+        let answers = load_alone(scope, &*origin, places, &policy).await;
+        let answers = answers.into_iter().zip(&names);
+        let answers = answers.map(|(answer, name)| Scope::explain(answer, Operation::Load, name));
+        return Ok(spread(&slots, answers.collect()));
     }
     let is_early = policy.eager.is_some() || policy.early.is_some();
     let (mut answers, missing, due) = look_up(scope, &names, &keys, &policy, is_early).await;
@@ -154,10 +160,31 @@ where
         many.refresh(due, permit);
     }
     many.wait(waits, &mut answers).await;
-    Ok(answers
-        .into_iter()
-        .map(|answer| answer.unwrap_or_else(|| Err(lost())))
-        .collect())
+    let answers = answers.into_iter();
+    let answers = answers.map(|answer| answer.unwrap_or_else(|| Err(lost())));
+    Ok(spread(&slots, answers.collect()))
+}
+
+/// Each id once, and where each of those that were asked for stands among them.
+fn distinct<K: Id>(asked: Vec<K>) -> (Vec<K>, Vec<usize>) {
+    let (mut ids, mut slots) = (Vec::with_capacity(asked.len()), Vec::new());
+    let mut known: HashMap<K, usize> = HashMap::with_capacity(asked.len());
+    for id in asked {
+        let slot = *known.entry(id.clone()).or_insert(ids.len());
+        if slot == ids.len() {
+            ids.push(id);
+        }
+        slots.push(slot);
+    }
+    (ids, slots)
+}
+
+/// The answers in the order of what was asked for.
+fn spread<T>(slots: &[usize], answers: Vec<Result<Outcome<T>>>) -> Vec<Result<Outcome<T>>> {
+    if slots.len() == answers.len() {
+        return answers;
+    }
+    slots.iter().map(|slot| answers[*slot].clone()).collect()
 }
 
 /// A call for many keys.
@@ -265,7 +292,11 @@ impl<'a, K, F> Batch<'a, K, F> {
                 continue;
             }
             match self.board(place) {
-                Boarding::Full => answers[place] = Some(turned_away(&caller)),
+                Boarding::Full => {
+                    let away = turned_away(&caller);
+                    let name = &self.names[place];
+                    answers[place] = Some(Scope::explain(away, Operation::Load, name));
+                }
                 Boarding::Joined(waiting) => {
                     shared.counters.load_waits.increment();
                     caller.waited = true;
@@ -444,22 +475,30 @@ async fn load_alone<T: Send + Sync + 'static>(
     let wanted = wanted.collect();
     let ended = guarded(async { origin.load(wanted).await }, deadline).await;
     counters.loaded(clock.now().saturating_since(started));
-    let mut found: Places<T> = match ended.result(counters, policy.timeout) {
+    let found: Places<T> = match ended.result(counters, policy.timeout, places.len()) {
         Ok(found) => found,
-        Err(error) => {
-            counters.loads_failed.add(places.len() as u64);
-            return places.iter().map(|_| Err(error.clone())).collect();
-        }
+        Err(error) => return places.iter().map(|_| Err(error.clone())).collect(),
     };
+    let mut by_place: HashMap<usize, What<T>> = HashMap::with_capacity(found.len());
+    for (place, loaded) in found {
+        if place == usize::MAX {
+            counters.extra_keys.increment();
+        } else {
+            by_place.insert(place, loaded.what);
+        }
+    }
     let outcome = |place: &usize| {
-        let at = found.iter().position(|(found, _)| found == place);
-        let value = match at.map(|at| found.swap_remove(at).1.what) {
+        let value = match by_place.remove(place) {
             Some(What::Value(value)) => Some(value),
+            Some(What::Absent) | None => None,
+            Some(What::NotModified) => {
+                counters.loads_failed.increment();
+                return Err(nothing_to_modify());
+            }
             Some(What::Failed(error)) => {
                 counters.loads_failed.increment();
                 return Err(error);
             }
-            Some(What::Absent | What::NotModified) | None => None,
         };
         counters.loads_ok.increment();
         Ok(Outcome::new(value, Source::Loader))

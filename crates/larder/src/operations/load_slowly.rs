@@ -12,7 +12,7 @@ use tracing::Instrument;
 use crate::generation::Known;
 use crate::load::{
     Boarding, Caller, Flight, LoadContext, LoadOne, Loaded, One, Outcome, Policy, Purpose, Seat,
-    Source, What, guarded, turned_away, wait,
+    Source, What, guarded, nothing_to_modify, turned_away, wait,
 };
 use crate::operations::answer::Answer;
 use crate::operations::load::GetOrLoad;
@@ -229,8 +229,7 @@ async fn load_alone<T: Send + Sync + 'static, L: LoadOne<T>>(
     let span = tracing::debug_span!("larder.load", cache = scope.shared.namespace.as_str());
     let ended = guarded(loader.load_one(context).instrument(span), deadline).await;
     counters.loaded(clock.now().saturating_since(started));
-    let returned = matches!(ended, crate::load::Ended::Returned(_));
-    let result: Result<Loaded<T>> = ended.result(counters, policy.timeout);
+    let result: Result<Loaded<T>> = ended.result(counters, policy.timeout, 1);
     let value = match result {
         Ok(Loaded { what, .. }) => match what {
             What::Value(value) => Some(value),
@@ -238,20 +237,14 @@ async fn load_alone<T: Send + Sync + 'static, L: LoadOne<T>>(
             What::NotModified if stale.is_some() => stale,
             What::NotModified => {
                 counters.loads_failed.increment();
-                let message = "the loader says that nothing was modified, but nothing was there";
-                return Err(Error::new(ErrorKind::Load, message));
+                return Err(nothing_to_modify());
             }
             What::Failed(error) => {
                 counters.loads_failed.increment();
                 return Err(error);
             }
         },
-        Err(error) => {
-            if returned {
-                counters.loads_failed.increment();
-            }
-            return Err(error);
-        }
+        Err(error) => return Err(error),
     };
     counters.loads_ok.increment();
     Ok(Outcome::new(value, Source::Loader))
