@@ -6,12 +6,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::Stream;
 use larder_core::{
     Backend, Codec, EntryId, Error, ErrorKind, RegionLimits, Result, Store, Ttl, ValueType,
 };
 
 use crate::codec::CacheValue;
-use crate::load::{LoadContext, LoadPolicy, Simple, WithContext};
+use crate::load::{LoadContext, LoadPolicy, Loaded, Simple, WithContext};
 use crate::operations::{
     Get, GetManyOrLoad, GetOrLoad, Id, ReplaceIf, Set, SetIfAbsent, SetMany, Warm, get, many,
     update,
@@ -411,13 +412,33 @@ impl<T: Send + Sync + 'static> Space<T> {
     /// Stores values that nobody has asked for yet, in batches; what is fresh already is left alone, and
     /// a system of record is not written.
     ///
-    /// A value is as old as its drawing from the iterator: up to a thousand are drawn before they are
-    /// stored, and one whose key is invalidated in between is stored all the same. Where that matters, give
-    /// the values a short time to live, or let [`Space::get_or_load`] load them.
+    /// A value is as old as its drawing from the iterator: up to 250 are drawn for a batch before they are stored, and
+    /// one whose key is invalidated in between is stored all the same. Where that matters, give the values a short time
+    /// to live, or let [`Space::warm_keys`] load them. By default four batches are stored at once, as fast as they can
+    /// be: [`Warm::concurrency`], [`Warm::per_second`].
     ///
     /// # Errors
     ///
-    /// A bad name or value ends the warm-up; what was stored before stays.
+    /// A bad name, value or option, a closed cache, or trouble with the cache as a whole ends the warm-up once the
+    /// batches that were begun have ended; what was stored stays. Trouble with one key is counted
+    /// ([`WarmReport::refused`](crate::WarmReport::refused)).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, each value of the batches that were begun is stored or not, never half, and no more are drawn.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let cache = larder::Cache::builder("shop").build().await?;
+    /// let names = cache.space::<String>("name");
+    /// names.set("LHR", "Heathrow".to_owned()).await?;
+    ///
+    /// let airports = [("LHR", "London"), ("ZRH", "Zürich")].map(|(code, name)| (code, name.to_owned()));
+    /// let report = names.warm(airports).await?;
+    /// assert_eq!((report.stored, report.skipped), (1, 1));
+    /// assert_eq!(names.get("LHR").await?.unwrap().as_str(), "Heathrow");
+    /// # Ok::<_, larder::Error>(()) }).unwrap();
+    /// ```
     pub fn warm<'a, K, V, I>(&'a self, values: I) -> Warm<'a>
     where
         K: Into<String>,
@@ -426,6 +447,100 @@ impl<T: Send + Sync + 'static> Space<T> {
         I::IntoIter: Send + 'a,
     {
         Warm::new(self.scope(), values)
+    }
+
+    /// As [`Space::warm`], with the values of a stream: the rows of a query, say. What the stream has at hand is stored
+    /// together, up to 250 values, and it is asked for no more while the batches under way are as many as
+    /// [`Warm::concurrency`] says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Space::warm`]. A stream whose own items may fail is to be ended, or its errors put aside, before it gets
+    /// here.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Space::warm`]; the stream is dropped.
+    ///
+    /// ```
+    /// # use std::pin::Pin;
+    /// # use std::task::{Context, Poll};
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let cache = larder::Cache::builder("shop").build().await?;
+    /// /// What a database's client may answer a query with.
+    /// struct Rows(Vec<(u32, &'static str)>);
+    ///
+    /// impl futures_core::Stream for Rows {
+    ///     type Item = (String, String);
+    ///
+    ///     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    ///         let row = self.0.pop();
+    ///         Poll::Ready(row.map(|(id, name)| (id.to_string(), name.to_owned())))
+    ///     }
+    /// }
+    ///
+    /// let names = cache.space::<String>("name");
+    /// let rows = Rows(vec![(1, "one"), (2, "two")]);
+    /// let report = names.warm_stream(rows).progress(|so_far| assert!(so_far.done() <= 2)).await?;
+    /// assert_eq!(report.stored, 2);
+    /// # Ok::<_, larder::Error>(()) }).unwrap();
+    /// ```
+    pub fn warm_stream<'a, K, V, S>(&'a self, values: S) -> Warm<'a>
+    where
+        K: Into<String>,
+        V: Into<Arc<T>>,
+        S: Stream<Item = (K, V)> + Send + 'a,
+    {
+        Warm::of_stream(self.scope(), values)
+    }
+
+    /// Loads what isn't there yet, in batches of up to 250 ids, each by
+    /// [`Space::get_many_or_load`]: the loader is called with exactly the ids that are missing and that nobody loads
+    /// already, by default for four batches at once; no batch that is fresh as a whole calls it. A key that is
+    /// invalidated while it is loaded is not stored.
+    ///
+    /// Among what the report calls [`stored`](crate::WarmReport::stored) are all values that the loader has returned,
+    /// and the ids that it has left out, whose [absence](crate::Loaded::absent) is remembered; also those that were
+    /// invalidated meanwhile, or that are [not to be stored](crate::Loaded::uncached). A key that can't be loaded is
+    /// [`refused`](crate::WarmReport::refused), whether or not a stale value is there, and the warm-up goes on: the first
+    /// of those errors is a warning in the log. While the cache is bypassed all keys are refused, and none is loaded.
+    ///
+    /// # Errors
+    ///
+    /// A bad id or option, a closed cache, trouble with the cache as a whole, or
+    /// [`ErrorKind::RuntimeGone`] outside of a tokio runtime ends the warm-up once the batches that were begun have
+    /// ended; what was stored stays.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the loads that were begun go on and their values are stored; no more are begun.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// # let cache = larder::Cache::builder("shop").build().await?;
+    /// let squares = cache.space::<u64>("square");
+    /// squares.set("3", 9_u64).await?;
+    ///
+    /// let load = |missing: Vec<u64>| async move {
+    ///     assert!(!missing.contains(&3));
+    ///     Ok::<_, std::io::Error>(missing.into_iter().map(|id| (id, id * id)))
+    /// };
+    /// let report = squares.warm_keys(0..50, load).concurrency(2).per_second(5_000).await?;
+    /// assert_eq!((report.stored, report.skipped), (49, 1));
+    /// # Ok::<_, larder::Error>(()) }).unwrap();
+    /// ```
+    pub fn warm_keys<'a, K, F, Fut, R, V, E, I>(&'a self, ids: I, loader: F) -> Warm<'a>
+    where
+        K: Id,
+        I: IntoIterator<Item = K>,
+        I::IntoIter: Send + 'a,
+        F: Fn(Vec<K>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = std::result::Result<R, E>> + Send + 'static,
+        R: IntoIterator<Item = (K, V)> + 'static,
+        V: Into<Loaded<T>> + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>> + 'static,
+    {
+        Warm::of_keys(self.scope(), ids, loader)
     }
 
     untyped_operations!();

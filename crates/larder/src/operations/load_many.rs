@@ -179,12 +179,20 @@ fn distinct<K: Id>(asked: Vec<K>) -> (Vec<K>, Vec<usize>) {
     (ids, slots)
 }
 
-/// The answers in the order of what was asked for.
+/// The answers in the order of what was asked for. Who asks twice has waited for the first the second time.
 fn spread<T>(slots: &[usize], answers: Vec<Result<Outcome<T>>>) -> Vec<Result<Outcome<T>>> {
     if slots.len() == answers.len() {
         return answers;
     }
-    slots.iter().map(|slot| answers[*slot].clone()).collect()
+    let mut told = vec![false; answers.len()];
+    let answer = |slot: &usize| {
+        let mut answer = answers[*slot].clone();
+        if let Ok(outcome) = &mut answer {
+            outcome.waited |= std::mem::replace(&mut told[*slot], true);
+        }
+        answer
+    };
+    slots.iter().map(answer).collect()
 }
 
 /// A call for many keys.
