@@ -10,7 +10,7 @@ mod origin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder::{Cache, LoadPolicy, Loaded, Memory, Outcome, Redis, Retry, Source, Space};
+use larder::{Cache, LoadPolicy, Loaded, Memory, Outcome, Redis, Retry, Source, Space, cached};
 use rusqlite::OptionalExtension;
 
 use crate::airport::Airport;
@@ -35,11 +35,13 @@ async fn main() -> Result<()> {
     cache.clear().await?;
     let airports = cache.space::<Airport>("airport").version(1);
 
+    warm(&airports, &origin).await?;
     many(&airports, &origin).await?;
     absent(&airports, &origin).await?;
     conditional(&airports, &origin).await?;
     slow(&airports, &origin).await?;
     early(&airports, &origin).await?;
+    annotated(&airports, &origin).await?;
     down(&airports, &origin).await?;
 
     let stats = cache.stats();
@@ -48,6 +50,52 @@ async fn main() -> Result<()> {
         stats.loads, stats.load_waits, stats.stale_served, stats.refreshes
     );
     cache.close(Duration::from_secs(1)).await?;
+    Ok(())
+}
+
+/// Before anybody asks, in batches and at a pace that the origin stands.
+async fn warm(airports: &Space<Airport>, origin: &Origin) -> Result<()> {
+    let codes: Vec<String> = airport::all()
+        .filter_map(|it| it.ok().filter(|it| it.country == "JP"))
+        .map(|it| it.iata)
+        .collect();
+    let origin = origin.clone();
+    let load = move |codes: Vec<String>| {
+        let origin = origin.clone();
+        async move { in_one_query(&origin, codes).await }
+    };
+    let report = airports.warm_keys(codes, load).per_second(1_000).await?;
+    println!("warmed with {} airports of Japan", report.stored);
+    Ok(())
+}
+
+/// A method that is cached by an attribute.
+#[derive(Clone)]
+struct Service {
+    airports: Space<Airport>,
+    origin: Origin,
+}
+
+impl Service {
+    #[cached(cache = self.airports, key = "{code}", ttl = "5m")]
+    async fn airport(&self, code: &str) -> Result<Airport> {
+        self.origin.airport(code).await
+    }
+}
+
+async fn annotated(airports: &Space<Airport>, origin: &Origin) -> Result<()> {
+    let service = Service {
+        airports: airports.clone(),
+        origin: origin.clone(),
+    };
+    let before = origin.calls();
+    for _ in 0..3 {
+        service.airport("ZRH").await?;
+    }
+    println!("three calls, {} query", origin.calls() - before);
+    service.airport_invalidate("ZRH").await?;
+    let again = service.airport_uncached("ZRH").await?;
+    println!("{} past the cache", again.name);
     Ok(())
 }
 
