@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use larder_core::{EntryId, KeyBuf, Timestamp};
@@ -22,17 +22,23 @@ const YOUNG: Duration = Duration::from_millis(400);
 pub(crate) struct Term {
     until: Timestamp,
     asked: Timestamp,
+    /// The same by the machine's clock, which is the server's pace, whatever clock the cache was given.
+    told: Instant,
 }
 
 impl Term {
     /// From now on.
     pub(crate) fn new(now: Timestamp, until: Timestamp) -> Self {
-        Self { until, asked: now }
+        Self {
+            until,
+            asked: now,
+            told: Instant::now(),
+        }
     }
 
     /// As long as before, and the server is told so now.
     pub(crate) fn again(self, now: Timestamp) -> Self {
-        Self { asked: now, ..self }
+        Self::new(now, self.until)
     }
 
     /// For how many milliseconds the server is to keep the lease: at least one, since it takes no fewer.
@@ -42,9 +48,9 @@ impl Term {
     }
 
     /// Whether it is time to tell the server again.
-    fn is_due(self, now: Timestamp) -> bool {
+    fn is_due(self, now: Instant) -> bool {
         // With less than that left the server keeps it to its end as it is.
-        self.left() > ALIVE && now.saturating_since(self.asked) > YOUNG
+        self.left() > ALIVE && now.saturating_duration_since(self.told) > YOUNG
     }
 
     fn left(self) -> Duration {
@@ -96,6 +102,7 @@ impl HeldLeases {
     pub(crate) fn due(&self, now: Timestamp) -> Vec<EntryId> {
         let mut all = self.lock();
         all.retain(|_, held| held.term.until > now);
+        let now = Instant::now();
         all.iter()
             .filter(|(_, held)| held.term.is_due(now))
             .map(|(token, _)| *token)
@@ -157,9 +164,10 @@ mod tests {
     #[test]
     fn a_lease_is_renewed_neither_when_it_is_young_nor_when_the_server_keeps_it_to_its_end() {
         let term = Term::new(at(5_000), at(60_000));
-        assert!(!term.is_due(at(5_400)));
-        assert!(term.is_due(at(5_401)));
-        assert!(!term.again(at(5_400)).is_due(at(5_401)));
-        assert!(!Term::new(at(5_000), at(6_500)).is_due(at(6_499)));
+        let after = |millis| term.told + Duration::from_millis(millis);
+        assert!(!term.is_due(after(400)));
+        assert!(term.is_due(after(401)));
+        assert!(!term.again(at(5_400)).is_due(after(400)));
+        assert!(!Term::new(at(5_000), at(6_500)).is_due(after(1_499)));
     }
 }

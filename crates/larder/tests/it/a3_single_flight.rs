@@ -223,3 +223,16 @@ async fn a3_who_waits_for_another_nodes_load_can_leave_it() {
         );
     }
 }
+
+/// The server counts real time, whatever clock the cache was given.
+#[tokio::test]
+async fn a3_a_load_that_takes_longer_than_a_lease_lasts_unheard_of_is_stored() {
+    let stack = crate::stacks::redis().await;
+    let space = stack.cache.space::<u32>("n");
+    let load = || async {
+        tokio::time::sleep(std::time::Duration::from_millis(1_800)).await;
+        Ok::<_, std::io::Error>(1u32)
+    };
+    space.get_or_load("k", load).await.unwrap();
+    assert_eq!(space.get("k").await.unwrap().as_deref(), Some(&1));
+}
