@@ -223,3 +223,32 @@ async fn a1_a_load_in_memory_alone_is_an_ordinary_one_where_there_is_only_memory
     assert_eq!(space.get("k").await.unwrap().as_deref(), Some(&1));
     quiet(&stack).await;
 }
+
+#[tokio::test]
+async fn a1_without_a_lease_to_be_had_only_memory_keeps_what_was_loaded() {
+    let clock = larder_testkit::ManualClock::new();
+    let far = larder::Store::new(larder_testkit::ReferenceBackend::new(clock.shared()));
+    let chaos = larder_testkit::ChaosLayer::new();
+    chaos.rule(|call| {
+        let lease = call.operation == larder::Operation::Lease;
+        lease.then_some(larder_testkit::Fault::Fail(larder::ErrorKind::Rejected))
+    });
+    let builder = larder::Cache::builder("test")
+        .tier(larder::Memory::builder())
+        .tier(far.layer(&chaos).unwrap())
+        .clock(clock.shared());
+    let cache = builder.build().await.unwrap();
+    let space = cache.space::<u32>("n");
+    let load = || async { Ok::<_, std::io::Error>(7u32) };
+    assert_eq!(*space.get_or_load("k", load).await.unwrap(), 7);
+    assert_eq!(space.get_local("k").as_deref(), Some(&7), "in memory");
+    let key = larder::Key::new(cache.namespace(), "n", "k").unwrap();
+    let options = larder_core::ReadOptions::default();
+    let behind = larder::Backend::get(&far, &key, &options).await.unwrap();
+    assert!(behind.is_none(), "not in what others share");
+    // Whoever writes is heard of: nothing older stays in memory.
+    let load = || async { Ok::<_, std::io::Error>(8u32) };
+    space.invalidate("k").await.unwrap();
+    assert_eq!(*space.get_or_load("k", load).await.unwrap(), 8);
+    assert!(cache.stats().errors >= 2, "the refusals are counted");
+}
