@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use larder::{LoadPolicy, Outcome, Space};
+use larder::{Backend, LoadPolicy, Outcome, Pattern, Space};
+use larder_core::{EntryKind, ReadOptions, ScanRequest};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -147,7 +148,27 @@ pub(crate) async fn a_while() {
     }
 }
 
-/// Waits until nobody loads.
+/// Waits until nobody loads, and no lease is left on any cold key.
 pub(crate) async fn quiet(stack: &Stack) {
     until(stack.name, || stack.cache.loads_in_progress() == 0).await;
+    let namespace = stack.cache.namespace().clone();
+    let everything = Pattern::new("*").unwrap();
+    let request = ScanRequest::new(namespace, everything).with_placeholders();
+    let none_left = async {
+        // A store that is broken on purpose can't tell.
+        while let Ok(page) = stack
+            .cache
+            .store()
+            .scan(&request, None, &ReadOptions::default())
+            .await
+            && page
+                .entries
+                .iter()
+                .any(|(_, head)| head.kind() == EntryKind::Placeholder)
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    let ended = tokio::time::timeout(secs(20), none_left).await;
+    assert!(ended.is_ok(), "{}: a lease is left", stack.name);
 }
