@@ -242,7 +242,7 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
         let mut flights = Vec::with_capacity(granted.len());
         for one in &granted {
             one.seat.leader.loads();
-            let context = context(self.scope(&shared), one.seen.as_ref(), view);
+            let context = LoadContext::of(self.scope(&shared), one.seen.as_ref(), view);
             wanted.push(Wanted {
                 place: one.seat.place,
                 context,
@@ -304,20 +304,6 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
             .map(|value| Ok(value.unwrap_or_else(Loaded::absent)))
             .collect()
     }
-}
-
-/// What the loader is told.
-fn context<T: Send + Sync + 'static>(
-    scope: Scope<'_>,
-    seen: Option<&Entry>,
-    view: View,
-) -> LoadContext<T> {
-    let readable = seen.and_then(|entry| Some((entry, scope.stand_in::<T>(entry, view)?)));
-    readable.map_or_else(LoadContext::default, |(entry, value)| LoadContext {
-        stale: Some(value),
-        etag: entry.head().etag().cloned(),
-        created: Some(entry.head().lifetime().created),
-    })
 }
 
 /// Without those early refreshes that somebody else has made needless meanwhile, which end here.

@@ -68,10 +68,14 @@ pub(crate) async fn land<T: Send + Sync + 'static, O: Origin<T>>(
                 Verdict::Store(entry) if !shared.is_bypassed() => (entry, None),
                 Verdict::Rearm(entry, error) => (entry, Some(error)),
                 other => {
+                    let tiers = match right {
+                        Right::MemoryOnly => Tiers::Nearest,
+                        Right::Lease(_) | Right::Unleased => Tiers::All,
+                    };
                     if release(scope, right).await {
                         lease.ended();
                     }
-                    let outcome = unstored(scope, &seat.leader, other, view).await;
+                    let outcome = unstored(scope, &seat.leader, other, tiers, view).await;
                     outcomes.push((seat.leader, outcome));
                     continue;
                 }
@@ -412,6 +416,7 @@ async fn unstored(
     scope: Scope<'_>,
     leader: &Leader,
     verdict: Verdict,
+    tiers: Tiers,
     view: View,
 ) -> Result<Landed> {
     let shared = scope.shared;
@@ -423,7 +428,7 @@ async fn unstored(
         }
         Verdict::Replace(entry) => {
             // What the origin no longer says must not be served in its place.
-            let writing = WriteOptions::default();
+            let writing = WriteOptions::default().with_tiers(tiers);
             let gone = shared.store.invalidate(&leader.key(), &writing).await;
             if let Err(error) = gone {
                 let counters = &shared.counters;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use larder_core::{Error, ErrorKind, Result, TagName, Timestamp, Ttl};
+use larder_core::{Entry, Error, ErrorKind, Result, TagName, Timestamp, Ttl, View};
+
+use crate::scope::Scope;
 
 /// What a loader returns: a value, and what is to become of it. A plain `T`, an `Arc<T>` and an `Option<T>`, whose
 /// `None` is [`Loaded::absent`], convert into it.
@@ -209,6 +211,18 @@ impl<T> Default for LoadContext<T> {
             etag: None,
             created: None,
         }
+    }
+}
+
+impl<T: Send + Sync + 'static> LoadContext<T> {
+    /// What the loader is told of this entry: nothing, if it couldn't stand in either.
+    pub(crate) fn of(scope: Scope<'_>, seen: Option<&Entry>, view: View) -> Self {
+        let readable = seen.and_then(|entry| Some((entry, scope.stand_in::<T>(entry, view)?)));
+        readable.map_or_else(Self::default, |(entry, value)| Self {
+            stale: Some(value),
+            etag: entry.head().etag().cloned(),
+            created: Some(entry.head().lifetime().created),
+        })
     }
 }
 

@@ -10,12 +10,14 @@
 //! | `claim.rs` | what stands before a load: a lease, somebody else's lease, an entry |
 //! | `flight.rs` | one load, from its claim to its landing, in a task of its own |
 //! | `landing.rs` | what becomes of a result: stored, re-armed, returned alone, refused |
+//! | `alone.rs` | a load past the cache |
 //! | `waiting.rs` | a caller's side: how long it waits, and what it takes instead |
 //! | `early.rs`, `budget.rs`, `cooling.rs` | refreshes before the time is over, how many of them, and none of those that have just failed |
 //! | `cycle.rs` | loaders that wait for each other |
 //! | `guarded.rs`, `lease_end.rs` | what a loader or a task does that ends badly |
 //! | `retry.rs` | loaders that try again |
 
+mod alone;
 mod budget;
 mod claim;
 mod cooling;
@@ -33,10 +35,11 @@ mod policy;
 mod retry;
 mod waiting;
 
+pub(crate) use self::alone::{alone, outcome_alone};
 pub use self::budget::RefreshLimits;
 pub(crate) use self::budget::{Budget, Permit};
 pub(crate) use self::cooling::Cooling;
-pub(crate) use self::early::is_due;
+pub(crate) use self::early::{Early, is_due};
 pub(crate) use self::flight::{Flight, Purpose};
 pub(crate) use self::flights::{Boarding, Flights, Landed, Leader, Seat, Waiting};
 pub(crate) use self::guarded::{Ended, guarded};

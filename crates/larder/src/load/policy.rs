@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use larder_core::{Error, ErrorKind, Result};
 
+use crate::load::Early;
+
 /// How loads behave: for a whole cache ([`CacheBuilder::load_policy`](crate::CacheBuilder::load_policy)), for a space
 /// ([`Space::load_policy`](crate::Space::load_policy)), or for one call. What is not set is taken from the next in
 /// that row, and in the end from the defaults below.
@@ -40,8 +42,7 @@ pub(crate) struct Policy {
     pub(crate) soft_timeout: Option<Duration>,
     pub(crate) throttle: Duration,
     pub(crate) negative_ttl: Duration,
-    pub(crate) eager: Option<f64>,
-    pub(crate) early: Option<f64>,
+    pub(crate) early: Early,
     pub(crate) max_waiters: usize,
     pub(crate) max_wait: Option<Duration>,
     pub(crate) load_after_wait: bool,
@@ -88,8 +89,8 @@ impl LoadPolicy {
     }
 
     /// How long a stale value counts as fresh again after a load that failed or took too long, so that an origin in
-    /// trouble is called once in that time for each key, by all nodes together where the store is shared. Never beyond
-    /// the end of `stale_for`. Zero: every call tries again. Default: 30 seconds.
+    /// trouble is called once in that time for each key, by all nodes together where the store is shared; early refreshes
+    /// keep to it node by node. Never beyond the end of `stale_for`. Zero: every call tries again. Default: 30 seconds.
     pub fn throttle(mut self, throttle: Duration) -> Self {
         self.throttle = Some(throttle);
         self
@@ -171,8 +172,17 @@ impl LoadPolicy {
     }
 
     /// Whether hits may be due for a refresh.
+    #[inline]
     pub(crate) fn is_early(&self) -> bool {
         self.eager.is_some() || self.early.is_some()
+    }
+
+    /// When fresh entries are refreshed.
+    pub(crate) fn early(&self) -> Early {
+        Early {
+            eager: self.eager,
+            beta: self.early,
+        }
     }
 
     /// This, and what it doesn't say by `base`.
@@ -199,8 +209,7 @@ impl LoadPolicy {
             soft_timeout: self.soft_timeout,
             throttle: self.throttle.unwrap_or(Self::DEFAULT_THROTTLE),
             negative_ttl: self.negative_ttl.unwrap_or(Self::DEFAULT_NEGATIVE_TTL),
-            eager: self.eager,
-            early: self.early,
+            early: self.early(),
             max_waiters: self.max_waiters.unwrap_or(Self::DEFAULT_MAX_WAITERS),
             max_wait: self.max_wait,
             load_after_wait: self.load_after_wait.unwrap_or(false),

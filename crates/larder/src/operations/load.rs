@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use larder_core::{Entry, Key, Operation, Result};
+use larder_core::{Entry, Key, Operation, Result, Timestamp};
 use tokio::task::coop::poll_proceed;
 
-use crate::load::{LoadOne, LoadPolicy, Outcome, Source, is_due};
+use crate::load::{Early, LoadOne, LoadPolicy, Outcome, Source, is_due};
 use crate::operations::answer::{Answer, Detailed, Optional, Plain};
 use crate::operations::load_slowly::{is_trouble, load, refresh_behind};
 use crate::operations::{Boxed, entry_options};
@@ -127,23 +127,30 @@ impl<T, L, A> GetOrLoad<'_, T, L, A> {
         self
     }
 
+    /// The policies that count, the call's first.
+    #[inline]
+    fn policies(&self) -> impl Iterator<Item = &LoadPolicy> {
+        let (space, cache) = (&self.scope.spec.policy, &self.scope.shared.defaults.policy);
+        let call = self.policy.as_deref();
+        call.into_iter().chain(space.as_deref()).chain([cache])
+    }
+
     /// Whether hits may be due for a refresh.
     #[inline]
     pub(super) fn is_early(&self) -> bool {
-        self.policy.is_some()
-            || self.scope.spec.policy.is_some()
-            || self.scope.shared.defaults.policy.is_early()
+        self.policies().any(LoadPolicy::is_early)
     }
 
     /// Whether this entry is to be refreshed behind its caller.
     #[cold]
-    pub(super) fn is_due(&self, key: &Key<'_>, entry: &Entry) -> bool {
+    pub(super) fn is_due(&self, key: &Key<'_>, entry: &Entry, now: Timestamp) -> bool {
         let shared = self.scope.shared;
-        let now = shared.clock.now();
-        self.scope
-            .policy(self.policy.as_deref())
-            .is_ok_and(|policy| is_due(entry.head(), now, &policy, &shared.random))
-            && !shared.cooling.is_resting(key, now)
+        is_due(
+            entry.head(),
+            now,
+            Early::by(self.policies()),
+            &shared.random,
+        ) && !shared.cooling.is_resting(key, now)
     }
 }
 
@@ -194,8 +201,8 @@ impl<T: Send + Sync + 'static, L, A: Answer<T>> Future for Loading<'_, T, L, A> 
             // A loop over hits would otherwise never let another task run.
             let turn = ready!(poll_proceed(context));
             let mut due = None;
-            let at_hand = call.scope.peek_with(call.name, |key, entry, _| {
-                if call.is_early() && call.is_due(key, entry) {
+            let at_hand = call.scope.peek_with(call.name, |key, entry, now| {
+                if call.is_early() && call.is_due(key, entry, now) {
                     due = Some(entry.clone());
                 }
             });

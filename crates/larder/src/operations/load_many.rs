@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 
 use crate::load::{
-    Boarding, Caller, Flight, LoadContext, LoadPolicy, Many, Origin, Outcome, Permit, Places,
-    Policy, Purpose, Seat, Source, Waiting, Wanted, What, guarded, is_due, nothing_to_modify,
+    Boarding, Caller, Flight, LoadContext, LoadPolicy, Loaded, Many, Origin, Outcome, Permit,
+    Places, Policy, Purpose, Seat, Source, Waiting, Wanted, alone, is_due, outcome_alone,
     turned_away, wait,
 };
 use crate::operations::{Boxed, entry_options};
@@ -143,8 +143,7 @@ where
         let answers = answers.map(|(answer, name)| Scope::explain(answer, Operation::Load, name));
         return Ok(spread(&slots, answers.collect()));
     }
-    let is_early = policy.eager.is_some() || policy.early.is_some();
-    let (mut answers, missing, due) = look_up(scope, &names, &keys, &policy, is_early).await;
+    let (mut answers, missing, due) = look_up(scope, &names, &keys, &policy).await;
     let many = Batch {
         scope,
         names: &names,
@@ -219,12 +218,12 @@ impl<'a, K, F> Batch<'a, K, F> {
     fn permit(&self, missing: &[Missing], due: &[(usize, Entry)]) -> Option<Arc<Permit>> {
         let shared = self.scope.shared;
         let schema = self.scope.spec.schema.unwrap_or_default();
-        let rests = |place: usize| shared.flights().is_flying(&self.keys[place], schema);
+        let flies = |place: usize| shared.flights().is_flying(&self.keys[place], schema);
         let revalidates = self.is_behind()
             && missing
                 .iter()
-                .any(|one| one.stale.is_some() && !rests(one.place));
-        if due.iter().all(|(place, _)| rests(*place)) && !revalidates {
+                .any(|one| one.stale.is_some() && !flies(one.place));
+        if due.iter().all(|(place, _)| flies(*place)) && !revalidates {
             return None;
         }
         let permit = shared.refreshes.permit(shared.clock.now()).map(Arc::new);
@@ -386,16 +385,14 @@ async fn look_up<T: Send + Sync + 'static>(
     names: &[String],
     keys: &[Key<'_>],
     policy: &Policy,
-    is_early: bool,
 ) -> Looked<T> {
     let shared = scope.shared;
     let mut answers: Answers<T> = Vec::with_capacity(keys.len());
     let (mut unknown, mut missing, mut due) = (Vec::new(), Vec::new(), Vec::new());
     let found = |value, source| Some(Ok(Outcome::new(value, source)));
     let mut is_due = |place: usize, entry: &Entry| {
-        let now = shared.clock.now();
-        if is_early
-            && is_due(entry.head(), now, policy, &shared.random)
+        let now = scope.now();
+        if is_due(entry.head(), now, policy.early, &shared.random)
             && !shared.cooling.is_resting(&keys[place], now)
         {
             due.push((place, entry.clone()));
@@ -473,45 +470,30 @@ async fn load_alone<T: Send + Sync + 'static>(
     places: Vec<usize>,
     policy: &Policy,
 ) -> Vec<Result<Outcome<T>>> {
-    let (clock, counters) = (&scope.shared.clock, &scope.shared.counters);
-    let started = clock.now();
-    let deadline = || clock.sleep_until(started.saturating_add(policy.timeout));
     let wanted = places.iter().map(|place| Wanted {
         place: *place,
         context: LoadContext::default(),
     });
     let wanted = wanted.collect();
-    let ended = guarded(async { origin.load(wanted).await }, deadline).await;
-    counters.loaded(clock.now().saturating_since(started));
-    let found: Places<T> = match ended.result(counters, policy.timeout, places.len()) {
+    let loading = async { origin.load(wanted).await };
+    let found: Places<T> = match alone(scope, policy, places.len(), loading).await {
         Ok(found) => found,
         Err(error) => return places.iter().map(|_| Err(error.clone())).collect(),
     };
-    let mut by_place: HashMap<usize, What<T>> = HashMap::with_capacity(found.len());
+    let mut by_place: HashMap<usize, Loaded<T>> = HashMap::with_capacity(found.len());
     for (place, loaded) in found {
         if place == usize::MAX {
-            counters.extra_keys.increment();
+            scope.shared.counters.extra_keys.increment();
         } else {
-            by_place.insert(place, loaded.what);
+            by_place.insert(place, loaded);
         }
     }
-    let outcome = |place: &usize| {
-        let value = match by_place.remove(place) {
-            Some(What::Value(value)) => Some(value),
-            Some(What::Absent) | None => None,
-            Some(What::NotModified) => {
-                counters.loads_failed.increment();
-                return Err(nothing_to_modify());
-            }
-            Some(What::Failed(error)) => {
-                counters.loads_failed.increment();
-                return Err(error);
-            }
-        };
-        counters.loads_ok.increment();
-        Ok(Outcome::new(value, Source::Loader))
-    };
-    places.iter().map(outcome).collect()
+    let places = places.iter().map(|place| by_place.remove(place));
+    // What the loader has left out isn't there.
+    let loaded = places.map(|loaded| loaded.unwrap_or_else(Loaded::absent));
+    loaded
+        .map(|loaded| outcome_alone(scope, loaded, None))
+        .collect()
 }
 
 impl<T, K, F> fmt::Debug for GetManyOrLoad<'_, T, K, F> {

@@ -7,12 +7,11 @@ use larder_core::{
 };
 use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
-use tracing::Instrument;
 
 use crate::generation::Known;
 use crate::load::{
-    Boarding, Caller, Flight, LoadContext, LoadOne, Loaded, One, Outcome, Policy, Purpose, Seat,
-    Source, What, guarded, nothing_to_modify, turned_away, wait,
+    Boarding, Caller, Flight, LoadContext, LoadOne, One, Outcome, Policy, Purpose, Seat, Source,
+    alone, outcome_alone, turned_away, wait,
 };
 use crate::operations::answer::Answer;
 use crate::operations::load::GetOrLoad;
@@ -54,8 +53,10 @@ where
     let mut found = Found::default();
     if !how.refresh {
         found = look_up::<T>(scope, &key, there, how.memory_only).await;
-        if let Some((value, entry)) = found.answer {
-            if let Some(entry) = entry.filter(|entry| call.is_early() && call.is_due(&key, entry)) {
+        if let Some((value, entry)) = found.answer.take() {
+            if let Some(entry) =
+                entry.filter(|entry| call.is_early() && call.is_due(&key, entry, scope.now()))
+            {
                 refresh_behind(call, entry);
             }
             return Ok(Outcome::new(value, Source::Tier));
@@ -72,7 +73,7 @@ where
         waited: false,
     };
     if how.no_store {
-        let context = context_of(&caller, found.stale.as_ref());
+        let context = found.context(scope);
         let loaded = load_alone(scope, call.loader, context, &policy).await;
         return loaded.or_else(|error| caller.stand_in().ok_or(error));
     }
@@ -138,18 +139,6 @@ where
             Some(loader) => load_alone(scope, loader, LoadContext::default(), &policy).await,
             None => Err(gone()),
         },
-    }
-}
-
-/// What the loader is told of what its caller has found.
-fn context_of<T>(caller: &Caller<'_, T>, found: Option<&(Entry, View)>) -> LoadContext<T> {
-    match (&caller.stale, found) {
-        (Some((value, _)), Some((entry, _))) => LoadContext {
-            stale: Some(Arc::clone(value)),
-            etag: entry.head().etag().cloned(),
-            created: Some(entry.head().lifetime().created),
-        },
-        _ => LoadContext::default(),
     }
 }
 
@@ -222,32 +211,9 @@ async fn load_alone<T: Send + Sync + 'static, L: LoadOne<T>>(
     context: LoadContext<T>,
     policy: &Policy,
 ) -> Result<Outcome<T>> {
-    let (clock, counters) = (&scope.shared.clock, &scope.shared.counters);
-    let started = clock.now();
     let stale = context.stale.clone();
-    let deadline = || clock.sleep_until(started.saturating_add(policy.timeout));
-    let span = tracing::debug_span!("larder.load", cache = scope.shared.namespace.as_str());
-    let ended = guarded(loader.load_one(context).instrument(span), deadline).await;
-    counters.loaded(clock.now().saturating_since(started));
-    let result: Result<Loaded<T>> = ended.result(counters, policy.timeout, 1);
-    let value = match result {
-        Ok(Loaded { what, .. }) => match what {
-            What::Value(value) => Some(value),
-            What::Absent => None,
-            What::NotModified if stale.is_some() => stale,
-            What::NotModified => {
-                counters.loads_failed.increment();
-                return Err(nothing_to_modify());
-            }
-            What::Failed(error) => {
-                counters.loads_failed.increment();
-                return Err(error);
-            }
-        },
-        Err(error) => return Err(error),
-    };
-    counters.loads_ok.increment();
-    Ok(Outcome::new(value, Source::Loader))
+    let found = alone(scope, policy, 1, loader.load_one(context)).await?;
+    outcome_alone(scope, found, stale)
 }
 
 /// What the look-up before a load has found.
@@ -264,6 +230,16 @@ impl<T> Default for Found<T> {
             answer: None,
             stale: None,
         }
+    }
+}
+
+impl<T: Send + Sync + 'static> Found<T> {
+    /// What a loader is told of it.
+    fn context(&self, scope: Scope<'_>) -> LoadContext<T> {
+        let stale = self.stale.as_ref();
+        stale.map_or_else(LoadContext::default, |(entry, view)| {
+            LoadContext::of(scope, Some(entry), *view)
+        })
     }
 }
 

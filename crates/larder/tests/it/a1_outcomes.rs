@@ -252,3 +252,21 @@ async fn a1_without_a_lease_to_be_had_only_memory_keeps_what_was_loaded() {
     assert_eq!(*space.get_or_load("k", load).await.unwrap(), 8);
     assert!(cache.stats().errors >= 2, "the refusals are counted");
 }
+
+#[tokio::test]
+async fn what_is_loaded_for_memory_alone_and_not_kept_forgets_nothing_that_others_share() {
+    let stack = crate::stacks::tiered().await;
+    let space = stack.cache.space::<u32>("n").stale_for(secs(100));
+    space.set("k", 1u32).ttl(secs(10)).await.unwrap();
+    stack.clock.advance(secs(10));
+    let load = || async { Ok::<_, std::io::Error>(larder::Loaded::uncached(2u32)) };
+    let loaded = space.get_or_load("k", load).memory_only().await;
+    assert_eq!(*loaded.unwrap(), 2);
+    let key = larder::Key::new(stack.cache.namespace(), "n", "k").unwrap();
+    let name = key.stored_name();
+    let there = stack.server.as_ref().unwrap().command(&["STRLEN", &name]);
+    assert!(
+        there.integer() > 0,
+        "the stale entry is still there for others"
+    );
+}
