@@ -101,6 +101,8 @@ pub struct Key<'a> {
     prefix: &'a str,
     name: &'a str,
     hash: u64,
+    /// The joined text, where an owned key lends it: a copy then shares it.
+    shared: Option<&'a Arc<str>>,
 }
 
 impl<'a> Key<'a> {
@@ -129,6 +131,7 @@ impl<'a> Key<'a> {
             prefix,
             name,
             hash: hash_text(prefix, name) ^ namespace.hash,
+            shared: None,
         }
     }
 
@@ -247,13 +250,27 @@ impl<'a> Key<'a> {
         stored
     }
 
-    /// An owned copy.
+    /// An owned copy. That of a borrowed [`KeyBuf`] shares its text, and nothing is allocated.
     pub fn to_buf(&self) -> KeyBuf {
         KeyBuf {
             namespace: self.namespace.clone(),
-            text: self.text().into(),
+            text: self.shared.map_or_else(|| self.joined(), Arc::clone),
             hash: self.hash,
         }
+    }
+
+    fn joined(&self) -> Arc<str> {
+        if self.prefix.is_empty() {
+            return self.name.into();
+        }
+        let len = self.text_len();
+        if len <= SHORT {
+            let text = join::<SHORT>(self.prefix, self.name);
+            if let Ok(text) = str::from_utf8(&text[..len]) {
+                return text.into();
+            }
+        }
+        self.text().into()
     }
 }
 
@@ -280,11 +297,11 @@ impl fmt::Debug for Key<'_> {
     }
 }
 
-/// An owned key.
+/// An owned key, cheap to clone.
 #[derive(Clone)]
 pub struct KeyBuf {
     namespace: Namespace,
-    text: Box<str>,
+    text: Arc<str>,
     hash: u64,
 }
 
@@ -306,6 +323,7 @@ impl KeyBuf {
             prefix: "",
             name: &self.text,
             hash: self.hash,
+            shared: Some(&self.text),
         }
     }
 
@@ -390,6 +408,9 @@ pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// Texts that are joined on the stack in any case, in bytes.
+const SHORT: usize = 64;
+
 /// The hash of the joined text. The text is joined on the stack because a hash of two parts would
 /// depend on where they were cut.
 #[inline]
@@ -398,26 +419,27 @@ fn hash_text(prefix: &str, name: &str) -> u64 {
         return hash_bytes(name.as_bytes());
     }
     let len = prefix.len() + 1 + name.len();
-    if len <= 64 {
-        hash_joined::<64>(prefix, name, len)
+    if len <= SHORT {
+        hash_bytes(&join::<SHORT>(prefix, name)[..len])
     } else {
         hash_long(prefix, name, len)
     }
 }
 
+/// Joins a text that fits on the stack.
 #[inline]
-fn hash_joined<const N: usize>(prefix: &str, name: &str, len: usize) -> u64 {
+fn join<const N: usize>(prefix: &str, name: &str) -> [u8; N] {
     let mut text = [0; N];
     text[..prefix.len()].copy_from_slice(prefix.as_bytes());
     text[prefix.len()] = b':';
-    text[prefix.len() + 1..len].copy_from_slice(name.as_bytes());
-    hash_bytes(&text[..len])
+    text[prefix.len() + 1..][..name.len()].copy_from_slice(name.as_bytes());
+    text
 }
 
 #[cold]
 fn hash_long(prefix: &str, name: &str, len: usize) -> u64 {
     if len <= Key::MAX_BYTES {
-        hash_joined::<{ Key::MAX_BYTES }>(prefix, name, len)
+        hash_bytes(&join::<{ Key::MAX_BYTES }>(prefix, name)[..len])
     } else {
         hash_bytes(format!("{prefix}:{name}").as_bytes())
     }

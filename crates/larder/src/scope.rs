@@ -87,9 +87,12 @@ impl EntryOptions {
     }
 }
 
-impl Scope<'_> {
+impl<'a> Scope<'a> {
     /// A valid key of this space, in a cache that is open and a space that is sound.
-    pub(crate) fn key<'k>(&'k self, name: &'k str) -> Result<Key<'k>> {
+    pub(crate) fn key<'k>(&self, name: &'k str) -> Result<Key<'k>>
+    where
+        'a: 'k,
+    {
         self.shared.open()?;
         self.ready()?;
         Key::new(&self.shared.namespace, &self.spec.prefix, name)

@@ -1,5 +1,6 @@
 //! Loads past the cache: for one caller alone, and nothing is stored.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use larder_core::Result;
@@ -19,7 +20,7 @@ pub(crate) async fn alone<R>(
     let started = clock.now();
     let deadline = || clock.sleep_until(started.saturating_add(policy.timeout));
     let span = tracing::debug_span!("larder.load", cache = scope.shared.namespace.as_str());
-    let ended = guarded(loading.instrument(span), deadline).await;
+    let ended = guarded(pin!(loading.instrument(span)), deadline).await;
     counters.loaded(clock.now().saturating_since(started));
     ended.result(counters, policy.timeout, keys)
 }

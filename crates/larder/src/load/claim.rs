@@ -6,7 +6,7 @@ use larder_core::{
     Backend, Entry, FillToken, Key, Lease, LeaseMode, LeaseOptions, Operation, View,
 };
 
-use crate::load::Policy;
+use crate::load::{List, Policy};
 use crate::scope::Scope;
 
 /// How much longer a lease lasts than a load may take.
@@ -29,6 +29,8 @@ pub(crate) enum Right {
     Lease(FillToken),
     /// The store has no leases; the flight's own mark has to do.
     Unleased,
+    /// A lease that is being filled, or given back.
+    Filled,
     /// No lease was to be had, or none is wanted: in memory alone.
     MemoryOnly,
 }
@@ -40,7 +42,7 @@ pub(crate) async fn claim(
     mode: LeaseMode,
     memory_only: bool,
     policy: &Policy,
-) -> (View, Vec<Claim>) {
+) -> (View, List<Claim>) {
     let shared = scope.shared;
     let without = || keys.iter().map(|_| Claim::Load(Right::MemoryOnly, None));
     let view = match scope.view().await {
@@ -56,7 +58,7 @@ pub(crate) async fn claim(
         return (view, without().collect());
     }
     if !shared.capability.lease {
-        let mut claims = Vec::with_capacity(keys.len());
+        let mut claims = List::with_capacity(keys.len());
         for key in keys {
             claims.push(unleased(scope, key, mode, view).await);
         }

@@ -1,13 +1,16 @@
 //! Loaders that wait for each other: found before they wait, instead of in their timeouts.
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use larder_core::{Error, ErrorKind, KeyBuf, Result};
+use tokio::task::futures::TaskLocalFuture;
+
+use crate::load::List;
 
 tokio::task_local! {
     /// The flights whose loader runs in this task.
-    static LOADING: Arc<Vec<(u64, KeyBuf)>>;
+    static LOADING: List<(u64, KeyBuf)>;
 }
 
 /// Who waits for whom: by a flight, its key and the flights that its loader waits for. Only loaders that call the cache
@@ -24,8 +27,11 @@ fn waits() -> MutexGuard<'static, HashMap<u64, Awaited>> {
 }
 
 /// Runs a loader as the one of these flights.
-pub(crate) async fn within<T>(flights: Vec<(u64, KeyBuf)>, loader: impl Future<Output = T>) -> T {
-    LOADING.scope(Arc::new(flights), loader).await
+pub(crate) fn within<F: Future>(
+    flights: List<(u64, KeyBuf)>,
+    loader: F,
+) -> TaskLocalFuture<List<(u64, KeyBuf)>, F> {
+    LOADING.scope(flights, loader)
 }
 
 /// That the loader of `waiting` waits for a flight; until this is dropped.
@@ -51,11 +57,14 @@ impl Drop for Edge {
 
 /// About to wait for a flight: an error if that one waits, in whatever way, for the loader in which this runs.
 pub(crate) fn wait_for(awaited: u64) -> Result<Vec<Edge>> {
-    let Ok(loading) = LOADING.try_with(Arc::clone) else {
-        return Ok(Vec::new());
-    };
+    LOADING
+        .try_with(|loading| edges(loading, awaited))
+        .unwrap_or_else(|_| Ok(Vec::new()))
+}
+
+fn edges(loading: &[(u64, KeyBuf)], awaited: u64) -> Result<Vec<Edge>> {
     let mut waits = waits();
-    for (flight, key) in &*loading {
+    for (flight, key) in loading {
         if let Some(path) = path(&waits, awaited, *flight) {
             let names = std::iter::once(key).chain(&path).chain([key]);
             let names: Vec<&str> = names.map(KeyBuf::text).collect();
@@ -66,7 +75,7 @@ pub(crate) fn wait_for(awaited: u64) -> Result<Vec<Edge>> {
         }
     }
     let mut edges = Vec::with_capacity(loading.len());
-    for (waiting, key) in &*loading {
+    for (waiting, key) in loading {
         let entry = waits.entry(*waiting).or_insert_with(|| Awaited {
             key: key.clone(),
             flights: Vec::new(),

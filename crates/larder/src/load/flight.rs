@@ -1,7 +1,6 @@
 //! Loads, from their claim to their landing, in a task of their own. One key's load is a call for many keys that has
 //! one.
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
@@ -9,16 +8,16 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use larder_core::{Entry, Key, LeaseMode, Result, ValueType, View};
+use larder_core::{Clock, Entry, Key, LeaseMode, Result, Timestamp, ValueType, View};
 use tracing::Instrument;
 
 use crate::load::budget::Permit;
 use crate::load::claim::{Claim, Right, claim};
 use crate::load::cycle;
-use crate::load::landing::{Granted, land, release};
+use crate::load::landing::{Granted, judge, land, release};
 use crate::load::lease_end::LeaseEnd;
 use crate::load::{
-    Ended, Landed, LoadContext, Loaded, Origin, Places, Policy, Seat, Source, Wanted, guarded,
+    Ended, Landed, List, LoadContext, Loaded, Origin, Places, Policy, Seat, Source, Wanted, guarded,
 };
 use crate::race::race;
 use crate::scope::{EntryOptions, Scope};
@@ -42,9 +41,9 @@ pub(crate) struct Flight<T, O> {
     pub(crate) shared: Weak<Shared>,
     pub(crate) spec: Arc<Spec>,
     pub(crate) value_type: &'static ValueType,
-    pub(crate) seats: Vec<Seat>,
+    pub(crate) seats: List<Seat>,
     pub(crate) origin: Arc<O>,
-    pub(crate) options: Arc<EntryOptions>,
+    pub(crate) options: EntryOptions,
     pub(crate) policy: Policy,
     pub(crate) purpose: Purpose,
     /// Whether only memory is to keep what is loaded.
@@ -62,8 +61,8 @@ type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The flights of other keys, while some of them load.
 struct Claimed {
-    granted: Vec<Granted>,
-    held: Vec<Seat>,
+    granted: List<Granted>,
+    held: List<Seat>,
     view: View,
     /// When the last of the other leases ends at the latest.
     longest: Duration,
@@ -74,7 +73,7 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
     pub(crate) fn new(
         scope: Scope<'_>,
         origin: Arc<O>,
-        seats: Vec<Seat>,
+        seats: List<Seat>,
         policy: Policy,
         purpose: Purpose,
     ) -> Self {
@@ -84,7 +83,7 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
             value_type: scope.value_type,
             seats,
             origin,
-            options: Arc::default(),
+            options: EntryOptions::default(),
             policy,
             purpose,
             memory_only: false,
@@ -93,16 +92,19 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
         }
     }
 
-    pub(crate) fn boxed(self) -> Boxed {
-        Box::pin(self.run())
+    pub(crate) fn boxed(mut self) -> Boxed {
+        Box::pin(async move {
+            if let Some((mut granted, view)) = self.admitted().await {
+                self.load(&mut granted, view).await;
+            }
+        })
     }
 
-    async fn run(mut self) {
+    /// Waits for the right to load some of its keys.
+    async fn admitted(&mut self) -> Option<(List<Granted>, View)> {
         let mut pause = None;
         loop {
-            let Some(shared) = self.shared.upgrade() else {
-                return;
-            };
+            let shared = self.shared.upgrade()?;
             let Claimed {
                 granted,
                 held,
@@ -116,12 +118,9 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
                     let rest = self.rest().boxed();
                     let _ = shared.tasks.spawn(rest);
                 }
-                drop(shared);
-                return self.load(granted, view).await;
+                return Some((granted, view));
             }
-            let Some(seat) = self.seats.first() else {
-                return;
-            };
+            let seat = self.seats.first()?;
             let clock = Arc::clone(&shared.clock);
             let (first, most) = if shared.capability.watch {
                 SAFETY_NET
@@ -129,9 +128,9 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
                 POLL
             };
             drop(shared);
-            let news = Arc::clone(seat.leader.news());
+            let news = seat.leader.news();
             if self.seats.iter().all(|seat| seat.leader.is_abandoned()) {
-                return;
+                return None;
             }
             let wait = pause.unwrap_or(first);
             pause = Some((wait * 2).min(most));
@@ -150,7 +149,7 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
             value_type: self.value_type,
             seats: std::mem::take(&mut self.seats),
             origin: Arc::clone(&self.origin),
-            options: Arc::clone(&self.options),
+            options: self.options.clone(),
             policy: self.policy.clone(),
             purpose: self.purpose,
             memory_only: self.memory_only,
@@ -159,7 +158,7 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
         }
     }
 
-    fn scope<'a>(&'a self, shared: &'a Arc<Shared>) -> Scope<'a> {
+    pub(crate) fn scope<'a>(&'a self, shared: &'a Arc<Shared>) -> Scope<'a> {
         Scope {
             shared,
             spec: &self.spec,
@@ -175,13 +174,13 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
             Purpose::Refresh | Purpose::Early => LeaseMode::Refresh,
         };
         let (view, claims) = {
-            let keys: Vec<Key<'_>> = seats.iter().map(|seat| seat.leader.key()).collect();
+            let keys: List<Key<'_>> = seats.iter().map(|seat| seat.leader.key()).collect();
             let scope = self.scope(shared);
             claim(scope, &keys, mode, self.memory_only, &self.policy).await
         };
         let mut claimed = Claimed {
-            granted: Vec::new(),
-            held: Vec::new(),
+            granted: List::new(),
+            held: List::new(),
             view,
             longest: Duration::ZERO,
         };
@@ -210,7 +209,7 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
                 Claim::Load(right, seen) => {
                     let (lease, seen) = match &right {
                         Right::Lease(token) => (Some(token), seen),
-                        Right::Unleased => (None, seen),
+                        Right::Unleased | Right::Filled => (None, seen),
                         // Nothing was looked up with it: what the caller has found has to do.
                         Right::MemoryOnly => (None, seen.or_else(|| seat.stale.clone())),
                     };
@@ -227,54 +226,70 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
     }
 
     /// Runs the loader, and lands.
-    async fn load(self, mut granted: Vec<Granted>, view: View) {
+    async fn load(&self, granted: &mut List<Granted>, view: View) {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
         if self.purpose == Purpose::Early {
-            granted = still_due(self.scope(&shared), granted, view).await;
+            Box::pin(still_due(self.scope(&shared), granted, view)).await;
             if granted.is_empty() {
                 return;
             }
         }
-        let (clock, namespace) = (Arc::clone(&shared.clock), shared.namespace.clone());
-        let mut wanted = Vec::with_capacity(granted.len());
-        let mut flights = Vec::with_capacity(granted.len());
-        for one in &granted {
-            one.seat.leader.loads();
-            let context = LoadContext::of(self.scope(&shared), one.seen.as_ref(), view);
-            wanted.push(Wanted {
-                place: one.seat.place,
-                context,
-            });
-            flights.push((one.seat.leader.flight(), one.seat.leader.name().clone()));
-        }
         if self.permit.is_some() {
             shared.counters.refreshes.increment();
         }
+        // By their places, because by these the results are told apart.
+        granted.sort_unstable_by_key(|one| one.seat.place);
+        let wanted = granted.iter().map(|one| {
+            one.seat.leader.loads();
+            Wanted {
+                place: one.seat.place,
+                context: LoadContext::of(self.scope(&shared), one.seen.as_ref(), view),
+            }
+        });
+        let (wanted, clock) = (wanted.collect(), Arc::clone(&shared.clock));
+        let span = tracing::debug_span!("larder.load", cache = shared.namespace.as_str());
+        // The cache may go while the loader runs.
         drop(shared);
         let started = clock.now();
-        let ended = {
-            let origin = &self.origin;
-            let span = tracing::debug_span!("larder.load", cache = namespace.as_str());
-            let loading = async { origin.load(wanted).await }.instrument(span);
-            let loading = cycle::within(flights, loading);
-            let timeout = self.policy.timeout;
-            let deadline = || clock.sleep_until(started.saturating_add(timeout));
-            let guarded = guarded(loading, deadline);
-            if self.policy.cancel {
-                race_abandoned(guarded, &granted).await
-            } else {
-                guarded.await
-            }
-        };
+        let ended = self
+            .call(wanted, granted, &*clock, started)
+            .instrument(span);
+        let ended = ended.await;
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        let took = shared.clock.now().saturating_since(started);
+        let took = clock.now().saturating_since(started);
         shared.counters.loaded(took);
-        let loaded = self.sorted(&shared, ended, &granted);
-        land(&self, shared, granted, loaded, took, view).await;
+        let loaded = self.sorted(&shared, ended, granted);
+        let scope = self.scope(&shared);
+        let judged = granted.iter().zip(loaded);
+        let judged = judged.map(|(one, loaded)| judge(self, scope, one, loaded, took, view));
+        let verdicts = judged.collect();
+        land(self, shared, granted, verdicts, view).await;
+    }
+
+    /// Calls the loader; it may panic, and it may hang.
+    async fn call(
+        &self,
+        wanted: List<Wanted<T>>,
+        granted: &[Granted],
+        clock: &dyn Clock,
+        started: Timestamp,
+    ) -> Ended<Result<Places<T>>> {
+        let leaders = granted.iter().map(|one| &one.seat.leader);
+        let flights = leaders.map(|leader| (leader.flight(), leader.name().clone()));
+        let loading = async { self.origin.load(wanted).await };
+        // Handed on by reference: a future that takes another one by value has room for it twice.
+        let loading = pin!(cycle::within(flights.collect(), loading));
+        let deadline = || clock.sleep_until(started.saturating_add(self.policy.timeout));
+        let guarded = pin!(guarded(loading, deadline));
+        if self.policy.cancel {
+            race_abandoned(guarded, granted).await
+        } else {
+            guarded.await
+        }
     }
 
     /// What the loader returned, in the order of the keys that were asked for.
@@ -283,41 +298,35 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
         shared: &Shared,
         ended: Ended<Result<Places<T>>>,
         granted: &[Granted],
-    ) -> Vec<Result<Loaded<T>>> {
+    ) -> List<Result<Loaded<T>>> {
         let counters = &shared.counters;
         let found = match ended.result(counters, self.policy.timeout, granted.len()) {
             Ok(found) => found,
             Err(error) => return granted.iter().map(|_| Err(error.clone())).collect(),
         };
-        let places = granted.iter().map(|one| one.seat.place).enumerate();
-        let places: HashMap<usize, usize> = places.map(|(at, place)| (place, at)).collect();
-        let mut loaded: Vec<_> = granted.iter().map(|_| None).collect();
+        // What the loader leaves out isn't there.
+        let mut loaded: List<_> = granted.iter().map(|_| Ok(Loaded::absent())).collect();
         for (place, value) in found {
-            match places.get(&place) {
-                Some(at) => loaded[*at] = Some(value),
-                None => counters.extra_keys.increment(),
+            match granted.binary_search_by_key(&place, |one| one.seat.place) {
+                Ok(at) => loaded[at] = Ok(value),
+                Err(_) => counters.extra_keys.increment(),
             }
         }
-        let loaded = loaded.into_iter();
-        // What the loader has left out isn't there.
         loaded
-            .map(|value| Ok(value.unwrap_or_else(Loaded::absent)))
-            .collect()
     }
 }
 
 /// Without those early refreshes that somebody else has made needless meanwhile, which end here.
-async fn still_due(scope: Scope<'_>, granted: Vec<Granted>, view: View) -> Vec<Granted> {
+async fn still_due(scope: Scope<'_>, granted: &mut List<Granted>, view: View) {
     let now = scope.shared.clock.now();
-    let mut due = Vec::with_capacity(granted.len());
-    for one in granted {
+    for one in std::mem::take(granted) {
         let there = one.seat.there.as_ref().map(Entry::id);
         let newer = one
             .seen
             .as_ref()
             .filter(|seen| Some(seen.id()) != there && seen.head().is_current(view, now));
         let Some(entry) = newer.cloned() else {
-            due.push(one);
+            granted.push(one);
             continue;
         };
         let Granted {
@@ -335,19 +344,17 @@ async fn still_due(scope: Scope<'_>, granted: Vec<Granted>, view: View) -> Vec<G
             stale: false,
         }));
     }
-    due
 }
 
 /// The loader's end, or that of the last who waited for it.
 async fn race_abandoned<R>(
-    loading: impl Future<Output = Ended<R>>,
+    mut loading: Pin<&mut impl Future<Output = Ended<R>>>,
     granted: &[Granted],
 ) -> Ended<R> {
     let Some(first) = granted.first() else {
         return loading.await;
     };
-    let news = Arc::clone(first.seat.leader.news());
-    let mut loading = pin!(loading);
+    let news = first.seat.leader.news();
     let mut abandoned = pin!(async {
         while !granted.iter().all(|one| one.seat.leader.is_abandoned()) {
             news.notified().await;

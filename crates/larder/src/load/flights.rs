@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use larder_core::{
     Entry, EntryId, Error, ErrorKind, Key, KeyBuf, KeyHashBuilder, Operation, Pattern, Result,
 };
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 
-use crate::load::{Policy, Source};
+use crate::load::{List, Policy, Source};
 
 const SHARDS: usize = 16;
 
@@ -27,7 +28,7 @@ pub(crate) struct Flights {
     shards: Box<[Mutex<Shard>]>,
 }
 
-type Shard = HashMap<u64, Vec<Arc<Progress>>, KeyHashBuilder>;
+type Shard = HashMap<u64, List<Arc<Progress>>, KeyHashBuilder>;
 
 /// One key's flight, as everybody sees it who has to do with it.
 pub(crate) struct Progress {
@@ -38,8 +39,23 @@ pub(crate) struct Progress {
     landed: OnceLock<Result<Landed>>,
     /// Tells the waiters that it has landed.
     ended: Notify,
-    /// Tells the task that its key has changed, or that nobody waits any more. Shared by the flights of one call.
-    news: Arc<Notify>,
+    news: News,
+}
+
+/// Tells the task that its key has changed, or that nobody waits any more.
+enum News {
+    Own(Notify),
+    /// Shared by the flights of one call.
+    Shared(Arc<Notify>),
+}
+
+impl News {
+    fn notify(&self) -> &Notify {
+        match self {
+            Self::Own(notify) => notify,
+            Self::Shared(notify) => notify,
+        }
+    }
 }
 
 /// How far a load is.
@@ -194,8 +210,8 @@ impl Leader {
     }
 
     /// What the task waits for beside its work.
-    pub(crate) fn news(&self) -> &Arc<Notify> {
-        &self.progress.news
+    pub(crate) fn news(&self) -> &Notify {
+        self.progress.news.notify()
     }
 
     /// Ends the flight for everybody who waits.
@@ -246,7 +262,7 @@ impl Progress {
             return false;
         }
         drop(stage);
-        self.news.notify_one();
+        self.news.notify().notify_one();
         true
     }
 }
@@ -266,7 +282,7 @@ impl Flights {
         key: &Key<'_>,
         schema: u32,
         policy: &Policy,
-        news: impl FnOnce() -> Arc<Notify>,
+        news: Option<&Arc<Notify>>,
     ) -> Boarding {
         let mut shard = self.shard(key);
         let flying = shard.entry(key.hash64()).or_default();
@@ -296,7 +312,10 @@ impl Flights {
             }),
             landed: OnceLock::new(),
             ended: Notify::new(),
-            news: news(),
+            news: news.map_or_else(
+                || News::Own(Notify::new()),
+                |shared| News::Shared(Arc::clone(shared)),
+            ),
         });
         flying.push(Arc::clone(&progress));
         drop(shard);
@@ -359,7 +378,7 @@ impl Flights {
     pub(crate) fn len(&self) -> usize {
         self.shards
             .iter()
-            .map(|shard| lock(shard).values().map(Vec::len).sum::<usize>())
+            .map(|shard| lock(shard).values().map(SmallVec::len).sum::<usize>())
             .sum()
     }
 
@@ -376,7 +395,7 @@ impl Flights {
         }
         leave(&mut shard, progress);
         drop(shard);
-        progress.news.notify_one();
+        progress.news.notify().notify_one();
     }
 
     fn remove(&self, progress: &Progress) {

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -55,10 +55,9 @@ impl<T> Ended<Result<T>> {
 ///
 /// The sleep is only begun for a future that isn't ready at once.
 pub(crate) async fn guarded<T>(
-    future: impl Future<Output = T>,
+    mut future: Pin<&mut impl Future<Output = T>>,
     deadline: impl FnOnce() -> Sleep,
 ) -> Ended<T> {
-    let mut future = pin!(future);
     // The future is not polled again after a panic, so nobody sees what it left half done.
     let caught =
         poll_fn(

@@ -13,7 +13,7 @@ use crate::load::claim::Right;
 use crate::load::flight::Flight;
 use crate::load::guarded::caught;
 use crate::load::lease_end::LeaseEnd;
-use crate::load::{Landed, Leader, Loaded, Origin, Purpose, Say, Seat, Source, What};
+use crate::load::{Landed, Leader, List, Loaded, Origin, Purpose, Say, Seat, Source, What};
 use crate::scope::{EntryOptions, Scope};
 use crate::shared::Shared;
 
@@ -27,7 +27,7 @@ pub(crate) struct Granted {
 }
 
 /// What is to become of one result.
-enum Verdict {
+pub(crate) enum Verdict {
     /// Stored if nothing has come in between, and handed to everybody who waits.
     Store(Entry),
     /// Handed to everybody who waits.
@@ -43,90 +43,140 @@ enum Verdict {
 pub(crate) async fn land<T: Send + Sync + 'static, O: Origin<T>>(
     flight: &Flight<T, O>,
     shared: Arc<Shared>,
-    granted: Vec<Granted>,
-    loaded: Vec<Result<Loaded<T>>>,
-    took: Duration,
+    granted: &mut List<Granted>,
+    mut verdicts: List<Verdict>,
     view: View,
 ) {
-    let mut outcomes = Vec::with_capacity(granted.len());
+    let mut outcomes = List::with_capacity(granted.len());
     {
-        let scope = Scope {
-            shared: &shared,
-            spec: &flight.spec,
-            value_type: flight.value_type,
+        let scope = flight.scope(&shared);
+        let mut fills = Vec::new();
+        for (one, verdict) in granted.iter_mut().zip(&mut verdicts) {
+            verdict.heed(&shared);
+            fills.extend(verdict.entry().and_then(|entry| one.fill(entry)));
+        }
+        let filled = if fills.is_empty() {
+            Vec::new()
+        } else {
+            shared.store.fill(fills, &WriteOptions::default()).await
         };
-        let (mut fills, mut filling) = (Vec::new(), Vec::new());
-        for (one, loaded) in granted.into_iter().zip(loaded) {
-            let verdict = judge(flight, scope, &one, loaded, took, view);
-            let Granted {
-                seat,
-                right,
-                seen,
-                mut lease,
-            } = one;
+        let mut filled = filled.into_iter();
+        for (one, verdict) in granted.iter_mut().zip(verdicts) {
+            // What is seldom is boxed, so that the future of every load needn't have room for it.
             let (entry, rearmed) = match verdict {
-                Verdict::Store(entry) if !shared.is_bypassed() => (entry, None),
+                Verdict::Store(entry) => (entry, None),
                 Verdict::Rearm(entry, error) => (entry, Some(error)),
                 other => {
-                    let tiers = match right {
-                        Right::MemoryOnly => Tiers::Nearest,
-                        Right::Lease(_) | Right::Unleased => Tiers::All,
-                    };
-                    if release(scope, right).await {
-                        lease.ended();
-                    }
-                    let outcome = unstored(scope, &seat.leader, other, tiers, view).await;
-                    outcomes.push((seat.leader, outcome));
+                    outcomes.push(Box::pin(unstored(scope, one, other, view)).await);
                     continue;
                 }
             };
-            match right {
-                Right::Lease(token) => {
-                    let fill = Fill {
-                        token,
-                        entry: entry.clone(),
-                    };
-                    seat.leader.stores(entry.id());
-                    fills.push(fill);
-                    filling.push((seat, seen, lease, entry, rearmed));
+            let leader = &one.seat.leader;
+            let stored = match one.right {
+                Right::Lease(_) | Right::Filled => {
+                    let filled = filled.next().unwrap_or(Ok(Filled::Refused));
+                    if filled.is_ok() {
+                        one.lease.ended();
+                    }
+                    filled
                 }
-                Right::Unleased => {
-                    let stored = unleased(scope, &seat.leader, &entry, Tiers::All).await;
-                    let outcome = settled(scope, &seat.leader, entry, rearmed, stored, view).await;
-                    outcomes.push((seat.leader, outcome));
+                Right::Unleased => Box::pin(unleased(scope, leader, &entry, Tiers::All)).await,
+                // Nothing but the nearest of several tiers is memory and nothing else.
+                Right::MemoryOnly if shared.capability.tiered || shared.capability.immediate => {
+                    Box::pin(unleased(scope, leader, &entry, Tiers::Nearest)).await
                 }
-                Right::MemoryOnly => {
-                    // Nothing but the nearest of several tiers is memory and nothing else.
-                    let stored = if shared.capability.tiered || shared.capability.immediate {
-                        unleased(scope, &seat.leader, &entry, Tiers::Nearest).await
-                    } else {
-                        Ok(Filled::Refused)
-                    };
-                    let outcome = settled(scope, &seat.leader, entry, rearmed, stored, view).await;
-                    outcomes.push((seat.leader, outcome));
-                }
+                Right::MemoryOnly => Ok(Filled::Refused),
+            };
+            if matches!(stored, Ok(Filled::Refused))
+                && rearmed.is_none()
+                && one.is_beside_newer(scope, &entry)
+            {
+                // It stays where it is; this node keeps its own version in memory, so that it doesn't load at every
+                // look-up until all nodes are up to date.
+                let _ = Box::pin(unleased(scope, leader, &entry, Tiers::Nearest)).await;
             }
-        }
-        if !fills.is_empty() {
-            let filled = shared.store.fill(fills, &WriteOptions::default()).await;
-            let mut filled = filled.into_iter();
-            for (seat, seen, mut lease, entry, rearmed) in filling {
-                let stored = filled.next().unwrap_or(Ok(Filled::Refused));
-                if stored.is_ok() {
-                    lease.ended();
-                }
-                if matches!(stored, Ok(Filled::Refused)) && rearmed.is_none() {
-                    beside_newer(scope, &seat.leader, seen.as_ref(), &entry).await;
-                }
-                let outcome = settled(scope, &seat.leader, entry, rearmed, stored, view).await;
-                outcomes.push((seat.leader, outcome));
-            }
+            outcomes.push(match settled(scope, leader, entry, rearmed, &stored) {
+                Ok(landed) => Ok(landed),
+                Err(error) => Box::pin(there_now(scope, leader, view)).await.ok_or(error),
+            });
         }
     }
     // Lets go of the cache before the waiters are told, so that the last of them may close it.
     drop(shared);
-    for (leader, outcome) in outcomes {
+    let leaders: List<Leader> = granted.drain(..).map(|one| one.seat.leader).collect();
+    for (leader, outcome) in leaders.into_iter().zip(outcomes) {
         leader.land(outcome);
+    }
+}
+
+impl Verdict {
+    /// While the cache is bypassed nothing is stored.
+    fn heed(&mut self, shared: &Shared) {
+        if let Self::Store(entry) = self
+            && shared.is_bypassed()
+        {
+            *self = Self::Return(entry.clone());
+        }
+    }
+
+    /// What is to be stored.
+    fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Store(entry) | Self::Rearm(entry, _) => Some(entry),
+            Self::Return(_) | Self::Replace(_) | Self::Fail(_) => None,
+        }
+    }
+}
+
+impl Granted {
+    /// Fills the lease, if there is one.
+    fn fill(&mut self, entry: &Entry) -> Option<Fill> {
+        match std::mem::replace(&mut self.right, Right::Filled) {
+            Right::Lease(token) => {
+                self.seat.leader.stores(entry.id());
+                let entry = entry.clone();
+                Some(Fill { token, entry })
+            }
+            other => {
+                self.right = other;
+                None
+            }
+        }
+    }
+
+    /// Whether a newer schema's entry is there.
+    fn is_beside_newer(&self, scope: Scope<'_>, entry: &Entry) -> bool {
+        let (entry, tiered) = (entry.head(), scope.shared.capability.tiered);
+        let is_newer = |seen: &Entry| {
+            seen.head().schema() > entry.schema() && seen.head().generation() == entry.generation()
+        };
+        tiered && self.seen.as_ref().is_some_and(is_newer)
+    }
+}
+
+/// What everybody gets who waits, by what became of the entry. A failed write still returns the value (A1). An error if
+/// what stood in for what couldn't be loaded doesn't any more.
+fn settled(
+    scope: Scope<'_>,
+    leader: &Leader,
+    entry: Entry,
+    rearmed: Option<Error>,
+    stored: &Result<Filled>,
+) -> Result<Landed> {
+    let counters = &scope.shared.counters;
+    let stands = match stored {
+        Ok(stored) => *stored == Filled::Stored,
+        Err(_) => !leader.is_overtaken(),
+    };
+    match stored {
+        Ok(Filled::Stored) => counters.fills.increment(),
+        Ok(Filled::Refused) => counters.fills_refused.increment(),
+        Err(error) => counters.error(Operation::Fill, error.kind()),
+    }
+    match rearmed {
+        None => Ok(landed(entry, false)),
+        Some(_) if stands => Ok(landed(entry, true)),
+        Some(error) => Err(error),
     }
 }
 
@@ -139,7 +189,7 @@ fn landed(entry: Entry, stale: bool) -> Landed {
 }
 
 /// Decides what is to become of one result.
-fn judge<T: Send + Sync + 'static, O: Origin<T>>(
+pub(crate) fn judge<T: Send + Sync + 'static, O: Origin<T>>(
     flight: &Flight<T, O>,
     scope: Scope<'_>,
     one: &Granted,
@@ -249,7 +299,7 @@ fn made<T: Send + Sync + 'static, O: Origin<T>>(
     view: View,
 ) -> Result<Verdict> {
     let Loaded { what, say } = loaded;
-    let mut options = Cow::Borrowed(&*flight.options);
+    let mut options = Cow::Borrowed(&flight.options);
     // What can't be kept is still an answer (A1): it is returned and not stored.
     let mut trouble = None;
     match say.ttl() {
@@ -371,55 +421,22 @@ async fn unleased(
     Ok(Filled::Stored)
 }
 
-/// A newer schema's entry stays where it is; this node keeps its own version in memory, so that it doesn't load at
-/// every look-up until all nodes are up to date.
-async fn beside_newer(scope: Scope<'_>, leader: &Leader, seen: Option<&Entry>, entry: &Entry) {
-    let is_newer = seen.is_some_and(|seen| {
-        seen.head().schema() > entry.head().schema()
-            && seen.head().generation() == entry.head().generation()
-    });
-    if is_newer && scope.shared.capability.tiered {
-        let _ = unleased(scope, leader, entry, Tiers::Nearest).await;
-    }
-}
-
-/// What everybody gets who waits, by what became of the entry. A failed write still returns the value (A1).
-async fn settled(
-    scope: Scope<'_>,
-    leader: &Leader,
-    entry: Entry,
-    rearmed: Option<Error>,
-    stored: Result<Filled>,
-    view: View,
-) -> Result<Landed> {
-    let counters = &scope.shared.counters;
-    let stands = match stored {
-        Ok(stored) => stored == Filled::Stored,
-        Err(_) => !leader.is_overtaken(),
-    };
-    match &stored {
-        Ok(Filled::Stored) => counters.fills.increment(),
-        Ok(Filled::Refused) => counters.fills_refused.increment(),
-        Err(error) => counters.error(Operation::Fill, error.kind()),
-    }
-    let Some(error) = rearmed else {
-        return Ok(landed(entry, false));
-    };
-    if stands {
-        return Ok(landed(entry, true));
-    }
-    there_now(scope, leader, view).await.ok_or(error)
-}
-
 /// What everybody gets who waits, where nothing is stored.
 async fn unstored(
     scope: Scope<'_>,
-    leader: &Leader,
+    one: &mut Granted,
     verdict: Verdict,
-    tiers: Tiers,
     view: View,
 ) -> Result<Landed> {
-    let shared = scope.shared;
+    let (shared, leader) = (scope.shared, &one.seat.leader);
+    let right = std::mem::replace(&mut one.right, Right::Filled);
+    let tiers = match right {
+        Right::MemoryOnly => Tiers::Nearest,
+        Right::Lease(_) | Right::Filled | Right::Unleased => Tiers::All,
+    };
+    if release(scope, right).await {
+        one.lease.ended();
+    }
     match verdict {
         Verdict::Store(entry) => Ok(landed(entry, false)),
         Verdict::Return(entry) | Verdict::Rearm(entry, _) => {

@@ -53,3 +53,6 @@ pub use self::policy::LoadPolicy;
 pub(crate) use self::policy::Policy;
 pub use self::retry::Retry;
 pub(crate) use self::waiting::{Caller, turned_away, wait};
+
+/// What a load has one of for each of its keys: nearly always there is one, which is then kept in place.
+pub(crate) type List<T> = smallvec::SmallVec<[T; 1]>;

@@ -1,14 +1,13 @@
 //! A loader as the engine runs it: for one key or for many.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use larder_core::{Error, ErrorKind, Result};
+use smallvec::smallvec;
 
-use crate::load::{LoadContext, Loaded};
+use crate::load::{List, LoadContext, Loaded};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// One of the keys that are to be loaded: its place in the call, and what the cache still has of it.
 pub(crate) struct Wanted<T> {
@@ -17,12 +16,15 @@ pub(crate) struct Wanted<T> {
 }
 
 /// Loaded values with the places of their keys in the call.
-pub(crate) type Places<T> = Vec<(usize, Loaded<T>)>;
+pub(crate) type Places<T> = List<(usize, Loaded<T>)>;
 
 /// What loads keys by their places in the call.
 pub(crate) trait Origin<T>: Send + Sync + 'static {
     /// Loads; answers what it found by places. An error is all keys'.
-    fn load(&self, wanted: Vec<Wanted<T>>) -> Boxed<Result<Places<T>>>;
+    fn load(
+        &self,
+        wanted: List<Wanted<T>>,
+    ) -> impl Future<Output = Result<Places<T>>> + Send + use<T, Self>;
 }
 
 /// A loader of one value; see [`GetOrLoad`](crate::GetOrLoad).
@@ -80,17 +82,20 @@ impl<L> One<L> {
 }
 
 impl<T: Send + Sync + 'static, L: LoadOne<T>> Origin<T> for One<L> {
-    fn load(&self, mut wanted: Vec<Wanted<T>>) -> Boxed<Result<Places<T>>> {
+    fn load(
+        &self,
+        mut wanted: List<Wanted<T>>,
+    ) -> impl Future<Output = Result<Places<T>>> + Send + use<T, L> {
         let (loader, wanted) = (self.take(), wanted.pop());
-        Box::pin(async move {
+        async move {
             let (Some(loader), Some(Wanted { place, context })) = (loader, wanted) else {
                 return Err(Error::new(
                     ErrorKind::Unexpected,
                     "a loader was called twice",
                 ));
             };
-            Ok(vec![(place, loader.load_one(context).await?)])
-        })
+            Ok(smallvec![(place, loader.load_one(context).await?)])
+        }
     }
 }
 
@@ -110,7 +115,10 @@ where
     V: Into<Loaded<T>> + 'static,
     E: Into<BoxError> + 'static,
 {
-    fn load(&self, wanted: Vec<Wanted<T>>) -> Boxed<Result<Places<T>>> {
+    fn load(
+        &self,
+        wanted: List<Wanted<T>>,
+    ) -> impl Future<Output = Result<Places<T>>> + Send + use<T, K, F, Fut, I, V, E> {
         let ids: Vec<K> = wanted
             .iter()
             .map(|wanted| self.ids[wanted.place].clone())
@@ -121,7 +129,7 @@ where
             .zip(wanted.iter().map(|wanted| wanted.place))
             .collect();
         let loader = Arc::clone(&self.loader);
-        Box::pin(async move {
+        async move {
             // Called in here, so that a panic of its first part is caught as well.
             let loading = (*loader)(ids);
             drop(loader);
@@ -131,7 +139,7 @@ where
             Ok(found
                 .map(|(id, value)| (places.get(&id).copied().unwrap_or(usize::MAX), value.into()))
                 .collect())
-        })
+        }
     }
 }
 

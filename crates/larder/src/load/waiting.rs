@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use larder_core::{Error, ErrorKind, Result, Timestamp};
+use larder_core::{Entry, Error, ErrorKind, Result, Timestamp, View};
 
 use crate::load::{Landed, Outcome, Policy, Source, Waiting, cycle};
 use crate::race::race;
@@ -11,7 +11,6 @@ use crate::scope::Scope;
 /// A caller that waits for a load.
 pub(crate) struct Caller<'a, T> {
     pub(crate) scope: Scope<'a>,
-    pub(crate) policy: &'a Policy,
     /// What it can take instead, and until when.
     pub(crate) stale: Option<(Arc<T>, Timestamp)>,
     /// When it began to wait.
@@ -23,7 +22,21 @@ pub(crate) struct Caller<'a, T> {
 /// How waiting ended, if there is an outcome; `None`: the caller is to load for itself.
 pub(crate) type Waited<T> = Result<Option<Outcome<T>>>;
 
-impl<T: Send + Sync + 'static> Caller<'_, T> {
+impl<'a, T: Send + Sync + 'static> Caller<'a, T> {
+    /// A caller that has found this, from now on.
+    pub(crate) fn of(scope: Scope<'a>, stale: Option<&(Entry, View)>) -> Self {
+        let stale = stale.and_then(|(entry, view)| {
+            let expires_at = entry.head().lifetime().expires_at;
+            Some((scope.stand_in(entry, *view)?, expires_at))
+        });
+        Self {
+            scope,
+            stale,
+            begun: scope.shared.clock.now(),
+            waited: false,
+        }
+    }
+
     /// The stale value, if it may be served still.
     pub(crate) fn stand_in(&self) -> Option<Outcome<T>> {
         let (value, expires_at) = self.stale.as_ref()?;
@@ -77,6 +90,12 @@ impl<T: Send + Sync + 'static> Caller<'_, T> {
         })
     }
 
+    /// The load's outcome, if it has ended.
+    pub(crate) fn now(&self, waiting: &Waiting) -> Option<Result<Outcome<T>>> {
+        let landed = waiting.now()?;
+        Some(self.landed(waiting, landed))
+    }
+
     fn landed(&self, waiting: &Waiting, landed: Result<Landed>) -> Result<Outcome<T>> {
         match landed {
             Ok(landed) => self.outcome(landed),
@@ -90,16 +109,17 @@ impl<T: Send + Sync + 'static> Caller<'_, T> {
 /// Cancel safe: the load goes on without this caller.
 pub(crate) async fn wait<T: Send + Sync + 'static>(
     caller: &Caller<'_, T>,
+    policy: &Policy,
     waiting: Waiting,
 ) -> Waited<T> {
-    if let Some(landed) = waiting.now() {
-        return caller.landed(&waiting, landed).map(Some);
+    if let Some(outcome) = caller.now(&waiting) {
+        return outcome.map(Some);
     }
     let _edges = cycle::wait_for(waiting.flight())?;
     let clock = &caller.scope.shared.clock;
     let begun = caller.begun;
-    let patience = begun.saturating_add(caller.policy.patience());
-    if let Some(soft) = caller.policy.soft_timeout
+    let patience = begun.saturating_add(policy.patience());
+    if let Some(soft) = policy.soft_timeout
         && caller.stale.is_some()
     {
         let soft = begun.saturating_add(soft).min(patience);
@@ -119,26 +139,29 @@ pub(crate) async fn wait<T: Send + Sync + 'static>(
     if let Some(stale) = caller.instead(&waiting) {
         return Ok(Some(stale));
     }
-    if caller.policy.load_after_wait && caller.waited {
+    if policy.load_after_wait && caller.waited {
         return Ok(None);
     }
     Err(Error::new(
         ErrorKind::Timeout,
         format!(
             "the load in progress has not ended within {:?}",
-            caller.policy.patience()
+            policy.patience()
         ),
     ))
 }
 
 /// What the caller of a load that nobody more may wait for gets.
-pub(crate) fn turned_away<T: Send + Sync + 'static>(caller: &Caller<'_, T>) -> Result<Outcome<T>> {
+pub(crate) fn turned_away<T: Send + Sync + 'static>(
+    caller: &Caller<'_, T>,
+    policy: &Policy,
+) -> Result<Outcome<T>> {
     caller.stand_in().ok_or_else(|| {
         Error::new(
             ErrorKind::Rejected,
             format!(
                 "{} callers wait for this load already (max_waiters)",
-                caller.policy.max_waiters
+                policy.max_waiters
             ),
         )
     })

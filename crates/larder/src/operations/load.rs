@@ -12,7 +12,7 @@ use tokio::task::coop::poll_proceed;
 
 use crate::load::{Early, LoadOne, LoadPolicy, Outcome, Source, is_due};
 use crate::operations::answer::{Answer, Detailed, Optional, Plain};
-use crate::operations::load_slowly::{is_trouble, load, refresh_behind};
+use crate::operations::load_slowly::{Begun, begin, is_trouble, load, refresh_behind};
 use crate::operations::{Boxed, entry_options};
 use crate::scope::{AtHand, EntryOptions, Scope};
 
@@ -175,7 +175,13 @@ where
 }
 
 type Start<'a, T, L, A> =
-    fn(GetOrLoad<'a, T, L, A>, Option<Entry>) -> Boxed<'a, Result<<A as Answer<T>>::Output>>;
+    fn(GetOrLoad<'a, T, L, A>, Option<Entry>) -> Started<'a, Result<<A as Answer<T>>::Output>>;
+
+/// What has become of a call that was started.
+enum Started<'a, R> {
+    Ended(R),
+    Waits(Boxed<'a, R>),
+}
 
 /// The future of [`GetOrLoad`]. A hit in memory is ready at the first poll, and nothing is allocated
 /// for it.
@@ -218,7 +224,11 @@ impl<T: Send + Sync + 'static, L, A: Answer<T>> Future for Loading<'_, T, L, A> 
                     turn.made_progress();
                     return Poll::Ready(self.absent());
                 }
-                AtHand::Miss(entry) => there = entry,
+                AtHand::Miss(entry) => {
+                    // A loop over loads that are ready at once would do the same.
+                    turn.made_progress();
+                    there = entry;
+                }
                 AtHand::Unknown => {}
             }
         }
@@ -234,7 +244,10 @@ impl<T: Send + Sync + 'static, L, A: Answer<T>> Loading<'_, T, L, A> {
         there: Option<Entry>,
     ) -> Poll<Result<A::Output>> {
         if let Some(call) = self.call.take() {
-            self.slow = Some((self.start)(call, there));
+            match (self.start)(call, there) {
+                Started::Ended(answer) => return Poll::Ready(answer),
+                Started::Waits(slow) => self.slow = Some(slow),
+            }
         }
         let slow = self.slow.as_mut().expect("started above");
         slow.as_mut().poll(context)
@@ -256,18 +269,17 @@ impl<T: Send + Sync + 'static, L, A: Answer<T>> Loading<'_, T, L, A> {
 }
 
 fn start<T, L, A>(
-    call: GetOrLoad<'_, T, L, A>,
+    mut call: GetOrLoad<'_, T, L, A>,
     there: Option<Entry>,
-) -> Boxed<'_, Result<A::Output>>
+) -> Started<'_, Result<A::Output>>
 where
     T: Send + Sync + 'static,
     L: LoadOne<T>,
     A: Answer<T>,
 {
-    Box::pin(async move {
-        let name = call.name;
-        let default = call.default.clone();
-        let loaded = match load(call, there).await {
+    let (name, default) = (call.name, call.default.take());
+    let answer = move |loaded: Result<Outcome<T>>| {
+        let loaded = match loaded {
             // The caller's own mistakes are not the origin's trouble.
             Err(error) if default.is_some() && is_trouble(error.kind()) => {
                 Ok(Outcome::new(default, Source::Default))
@@ -275,7 +287,16 @@ where
             loaded => loaded,
         };
         Scope::explain(loaded.and_then(A::of), Operation::Load, name)
-    })
+    };
+    match begin(call, there) {
+        Begun::Landed(loaded) => Started::Ended(answer(loaded)),
+        Begun::Flies(flying) => {
+            Started::Waits(Box::pin(async move { answer(flying.wait().await) }))
+        }
+        Begun::Slow(call, there) => {
+            Started::Waits(Box::pin(async move { answer(load(call, there).await) }))
+        }
+    }
 }
 
 impl<T, L, A> fmt::Debug for GetOrLoad<'_, T, L, A> {

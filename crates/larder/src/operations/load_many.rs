@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 
 use crate::load::{
-    Boarding, Caller, Flight, LoadContext, LoadPolicy, Loaded, Many, Origin, Outcome, Permit,
+    Boarding, Caller, Flight, List, LoadContext, LoadPolicy, Loaded, Many, Origin, Outcome, Permit,
     Places, Policy, Purpose, Seat, Source, Waiting, Wanted, alone, is_due, outcome_alone,
     turned_away, wait,
 };
@@ -150,7 +150,7 @@ where
         keys: &keys,
         policy: &policy,
         origin,
-        options: Arc::new(call.options),
+        options: call.options,
         news: Arc::default(),
     };
     let permit = many.permit(&missing, &due);
@@ -201,7 +201,7 @@ struct Batch<'a, K, F> {
     keys: &'a [Key<'a>],
     policy: &'a Policy,
     origin: Arc<Many<K, F>>,
-    options: Arc<EntryOptions>,
+    options: EntryOptions,
     /// Wakes the task that loads its keys.
     news: Arc<Notify>,
 }
@@ -240,14 +240,13 @@ impl<'a, K, F> Batch<'a, K, F> {
             ..self.policy.clone()
         };
         let schema = self.scope.spec.schema.unwrap_or_default();
-        let news = || Arc::clone(&self.news);
         let flights = self.scope.shared.flights();
-        flights.board(&self.keys[place], schema, &policy, news)
+        flights.board(&self.keys[place], schema, &policy, Some(&self.news))
     }
 
     fn begin<T: Send + Sync + 'static>(
         &self,
-        seats: Vec<Seat>,
+        seats: List<Seat>,
         purpose: Purpose,
         permit: Option<Arc<Permit>>,
         at_once: bool,
@@ -257,7 +256,7 @@ impl<'a, K, F> Batch<'a, K, F> {
     {
         let origin = Arc::clone(&self.origin);
         let flight = Flight::<T, _> {
-            options: Arc::clone(&self.options),
+            options: self.options.clone(),
             permit,
             ..Flight::new(self.scope, origin, seats, self.policy.clone(), purpose)
         };
@@ -276,20 +275,9 @@ impl<'a, K, F> Batch<'a, K, F> {
         Many<K, F>: Origin<T>,
     {
         let shared = self.scope.shared;
-        let (mut waits, mut seats) = (Vec::new(), Vec::new());
+        let (mut waits, mut seats) = (Vec::new(), List::new());
         for Missing { place, stale } in missing {
-            let found = stale.as_ref().map(|(entry, _)| entry.clone());
-            let stale = stale.and_then(|(entry, view)| {
-                let expires_at = entry.head().lifetime().expires_at;
-                Some((self.scope.stand_in::<T>(&entry, view)?, expires_at))
-            });
-            let mut caller = Caller {
-                scope: self.scope,
-                policy: self.policy,
-                stale,
-                begun: shared.clock.now(),
-                waited: false,
-            };
+            let mut caller = Caller::of(self.scope, stale.as_ref());
             // Over the limits, or the origin has just failed: the stale value, and no load behind it.
             let rests = shared.cooling.is_resting(&self.keys[place], caller.begun);
             if (rests || self.is_behind() && permit.is_none())
@@ -300,7 +288,7 @@ impl<'a, K, F> Batch<'a, K, F> {
             }
             match self.board(place) {
                 Boarding::Full => {
-                    let away = turned_away(&caller);
+                    let away = turned_away(&caller, self.policy);
                     let name = &self.names[place];
                     answers[place] = Some(Scope::explain(away, Operation::Load, name));
                 }
@@ -314,7 +302,7 @@ impl<'a, K, F> Batch<'a, K, F> {
                         place,
                         leader,
                         there: None,
-                        stale: found,
+                        stale: stale.map(|(entry, _)| entry),
                     });
                     waits.push((place, waiting, caller));
                 }
@@ -335,7 +323,7 @@ impl<'a, K, F> Batch<'a, K, F> {
     ) where
         Many<K, F>: Origin<T>,
     {
-        let mut seats = Vec::new();
+        let mut seats = List::new();
         for (place, entry) in due {
             if let Boarding::Leading(leader, _) = self.board(place) {
                 seats.push(Seat {
@@ -360,7 +348,7 @@ impl<'a, K, F> Batch<'a, K, F> {
         Many<K, F>: Origin<T>,
     {
         for (place, waiting, caller) in waits {
-            let outcome = match wait(&caller, waiting).await {
+            let outcome = match wait(&caller, self.policy, waiting).await {
                 Ok(Some(outcome)) => Ok(outcome),
                 Ok(None) => load_alone(self.scope, &*self.origin, vec![place], self.policy)
                     .await
@@ -474,7 +462,7 @@ async fn load_alone<T: Send + Sync + 'static>(
         place: *place,
         context: LoadContext::default(),
     });
-    let wanted = wanted.collect();
+    let wanted: List<_> = wanted.collect();
     let loading = async { origin.load(wanted).await };
     let found: Places<T> = match alone(scope, policy, places.len(), loading).await {
         Ok(found) => found,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use larder_core::{
     Backend, Entry, Error, ErrorKind, Key, Operation, ReadOptions, Result, Tiers, View,
 };
-use tokio::sync::Notify;
+use smallvec::smallvec;
 use tokio::task::coop::consume_budget;
 
 use crate::generation::Known;
 use crate::load::{
     Boarding, Caller, Flight, LoadContext, LoadOne, One, Outcome, Policy, Purpose, Seat, Source,
-    alone, outcome_alone, turned_away, wait,
+    Waiting, alone, outcome_alone, turned_away, wait,
 };
 use crate::operations::answer::Answer;
 use crate::operations::load::GetOrLoad;
@@ -30,6 +30,76 @@ pub(super) fn is_trouble(kind: ErrorKind) -> bool {
     )
 }
 
+/// How far a call has come without waiting for anything.
+pub(super) enum Begun<'a, T, L, A> {
+    /// To its end.
+    Landed(Result<Outcome<T>>),
+    /// There is a load to wait for.
+    Flies(Flying<'a, T, L>),
+    /// It has to look further than memory, or is not to store what it loads.
+    Slow(GetOrLoad<'a, T, L, A>, Option<Entry>),
+}
+
+/// A caller whose key is being loaded.
+pub(super) struct Flying<'a, T, L> {
+    caller: Caller<'a, T>,
+    policy: Policy,
+    waiting: Waiting,
+    /// Its own, if another one's is at work.
+    loader: Option<L>,
+}
+
+impl<T: Send + Sync + 'static, L: LoadOne<T>> Flying<'_, T, L> {
+    pub(super) async fn wait(self) -> Result<Outcome<T>> {
+        match wait(&self.caller, &self.policy, self.waiting).await? {
+            Some(outcome) => Ok(outcome),
+            None => match self.loader {
+                Some(loader) => {
+                    let context = LoadContext::default();
+                    let scope = self.caller.scope;
+                    Box::pin(load_alone(scope, loader, context, &self.policy)).await
+                }
+                None => Err(gone()),
+            },
+        }
+    }
+}
+
+/// What a call asks for, if that can be had.
+fn checked<'a, T, L, A>(call: &GetOrLoad<'a, T, L, A>) -> Result<(Key<'a>, Policy)> {
+    let key = call.scope.key(call.name)?;
+    call.scope.check_options(&call.options)?;
+    Ok((key, call.scope.policy(call.policy.as_deref())?))
+}
+
+/// Joins the key's load or leads one, where the peek into memory has told all there is to know.
+pub(super) fn begin<T, L, A>(
+    call: GetOrLoad<'_, T, L, A>,
+    there: Option<Entry>,
+) -> Begun<'_, T, L, A>
+where
+    T: Send + Sync + 'static,
+    L: LoadOne<T>,
+    A: Answer<T>,
+{
+    let (shared, how) = (call.scope.shared, call.how);
+    if shared.is_bypassed() || how.no_store {
+        return Begun::Slow(call, there);
+    }
+    let stale = if how.refresh {
+        None
+    } else {
+        match view_of_peek(call.scope) {
+            Some(view) => there.map(|entry| (entry, view)),
+            None => return Begun::Slow(call, there),
+        }
+    };
+    match checked(&call) {
+        Ok((key, policy)) => embark(call, &key, policy, stale),
+        Err(error) => Begun::Landed(Err(error)),
+    }
+}
+
 /// Looks up; joins the key's load or leads one in a task of its own; waits. A caller that goes away ends nothing.
 pub(super) async fn load<T, L, A>(
     call: GetOrLoad<'_, T, L, A>,
@@ -40,15 +110,14 @@ where
     L: LoadOne<T>,
     A: Answer<T>,
 {
-    let (scope, name, how) = (call.scope, call.name, call.how);
-    let (shared, key) = (scope.shared, scope.key(name)?);
-    scope.check_options(&call.options)?;
-    let policy = scope.policy(call.policy.as_deref())?;
+    let (scope, how) = (call.scope, call.how);
+    let shared = scope.shared;
+    let (key, policy) = checked(&call)?;
     if shared.is_bypassed() {
         consume_budget().await;
         shared.counters.bypassed.increment();
         let context = LoadContext::default();
-        return load_alone(scope, call.loader, context, &policy).await;
+        return Box::pin(load_alone(scope, call.loader, context, &policy)).await;
     }
     let mut found = Found::default();
     if !how.refresh {
@@ -62,37 +131,50 @@ where
             return Ok(Outcome::new(value, Source::Tier));
         }
     }
-    let mut caller = Caller {
-        scope,
-        policy: &policy,
-        stale: found
-            .stale
-            .as_ref()
-            .and_then(|(entry, view)| Some((scope.stand_in(entry, *view)?, expires_at(entry)))),
-        begun: shared.clock.now(),
-        waited: false,
-    };
     if how.no_store {
         let context = found.context(scope);
-        let loaded = load_alone(scope, call.loader, context, &policy).await;
+        let caller = Caller::of(scope, found.stale.as_ref());
+        let loaded = Box::pin(load_alone(scope, call.loader, context, &policy)).await;
         return loaded.or_else(|error| caller.stand_in().ok_or(error));
     }
+    match embark(call, &key, policy, found.stale) {
+        Begun::Landed(outcome) => outcome,
+        Begun::Flies(flying) => flying.wait().await,
+        Begun::Slow(..) => Err(gone()),
+    }
+}
+
+/// Joins the key's load or leads one, unless what is stale has to do.
+fn embark<'a, T, L, A>(
+    call: GetOrLoad<'a, T, L, A>,
+    key: &Key<'_>,
+    policy: Policy,
+    stale: Option<(Entry, View)>,
+) -> Begun<'a, T, L, A>
+where
+    T: Send + Sync + 'static,
+    L: LoadOne<T>,
+    A: Answer<T>,
+{
+    let (scope, how) = (call.scope, call.how);
+    let shared = scope.shared;
+    let mut caller = Caller::of(scope, stale.as_ref());
     // The origin has just failed: whoever has a stale value leaves it alone for a while.
     if !how.refresh
-        && shared.cooling.is_resting(&key, shared.clock.now())
+        && shared.cooling.is_resting(key, caller.begun)
         && let Some(outcome) = caller.stand_in()
     {
-        return Ok(outcome);
+        return Begun::Landed(Ok(outcome));
     }
     // Behind the caller, who gets the stale value at once.
     let behind = caller.stale.is_some() && policy.soft_timeout.is_some_and(|soft| soft.is_zero());
     let schema = scope.spec.schema.unwrap_or_default();
     let mut permit = None;
-    if behind && !shared.flights().is_flying(&key, schema) {
-        permit = shared.refreshes.permit(shared.clock.now());
+    if behind && !shared.flights().is_flying(key, schema) {
+        permit = shared.refreshes.permit(caller.begun);
         if permit.is_none() {
             shared.counters.refreshes_skipped.increment();
-            return caller.stand_in().ok_or_else(gone);
+            return Begun::Landed(caller.stand_in().ok_or_else(gone));
         }
     }
     // Nobody waits for a load behind its callers, so nobody can leave it.
@@ -100,11 +182,8 @@ where
         cancel: policy.cancel && !behind,
         ..policy.clone()
     };
-    let boarding = shared
-        .flights()
-        .board(&key, schema, &loads_by, Arc::<Notify>::default);
-    let (waiting, loader) = match boarding {
-        Boarding::Full => return turned_away(&caller),
+    let (waiting, loader) = match shared.flights().board(key, schema, &loads_by, None) {
+        Boarding::Full => return Begun::Landed(turned_away(&caller, &policy)),
         Boarding::Joined(waiting) => {
             shared.counters.load_waits.increment();
             caller.waited = true;
@@ -116,38 +195,38 @@ where
             } else {
                 Purpose::Demand
             };
-            let seats = vec![Seat {
+            let seats = smallvec![Seat {
                 place: 0,
                 leader,
                 there: None,
-                stale: found.stale.map(|(entry, _)| entry),
+                stale: stale.map(|(entry, _)| entry),
             }];
             let origin = Arc::new(One::new(call.loader));
             let flight = Flight {
-                options: Arc::new(call.options),
+                options: call.options,
                 memory_only: how.memory_only,
                 permit: permit.map(Arc::new),
                 ..Flight::new(scope, origin, seats, loads_by, purpose)
             };
-            shared.tasks.begin(flight.boxed(), !behind)?;
+            if let Err(error) = shared.tasks.begin(flight.boxed(), !behind) {
+                return Begun::Landed(Err(error));
+            }
+            if let Some(outcome) = caller.now(&waiting) {
+                return Begun::Landed(outcome);
+            }
             (waiting, None)
         }
     };
-    match wait(&caller, waiting).await? {
-        Some(outcome) => Ok(outcome),
-        None => match loader {
-            Some(loader) => load_alone(scope, loader, LoadContext::default(), &policy).await,
-            None => Err(gone()),
-        },
-    }
+    Begun::Flies(Flying {
+        caller,
+        policy,
+        waiting,
+        loader,
+    })
 }
 
 fn gone() -> Error {
     Error::new(ErrorKind::Timeout, "the stale value's time is over as well")
-}
-
-fn expires_at(entry: &Entry) -> larder_core::Timestamp {
-    entry.head().lifetime().expires_at
 }
 
 /// Refreshes an entry that its caller has got already, if the limits allow it and nobody is at it.
@@ -181,13 +260,11 @@ where
         cancel: false,
         ..policy.clone()
     };
-    let boarding = shared
-        .flights()
-        .board(&key, schema, &keeps_on, Arc::<Notify>::default);
+    let boarding = shared.flights().board(&key, schema, &keeps_on, None);
     let Boarding::Leading(leader, _) = boarding else {
         return;
     };
-    let seats = vec![Seat {
+    let seats = smallvec![Seat {
         place: 0,
         leader,
         there: Some(entry),
@@ -195,7 +272,7 @@ where
     }];
     let origin = Arc::new(One::new(call.loader));
     let flight = Flight {
-        options: Arc::new(call.options),
+        options: call.options,
         memory_only: how.memory_only,
         permit: Some(Arc::new(permit)),
         ..Flight::new(scope, origin, seats, keeps_on, Purpose::Early)
@@ -243,6 +320,20 @@ impl<T: Send + Sync + 'static> Found<T> {
     }
 }
 
+/// What a peek that has found no fresh value has judged by, where it told all there is to know, and counted it: in memory,
+/// unless the generation has just changed.
+fn view_of_peek(scope: Scope<'_>) -> Option<View> {
+    let shared = scope.shared;
+    let generation = match shared.known_generation() {
+        _ if !shared.capability.immediate => return None,
+        Known::Changed => return None,
+        Known::None => None,
+        Known::Is(generation) => Some(generation),
+    };
+    let view = View::default().with_generation(generation);
+    Some(view.with_schema(scope.spec.schema))
+}
+
 /// The asynchronous look-up before a load: trouble is a miss (A1).
 async fn look_up<T: Send + Sync + 'static>(
     scope: Scope<'_>,
@@ -251,24 +342,11 @@ async fn look_up<T: Send + Sync + 'static>(
     memory_only: bool,
 ) -> Found<T> {
     let shared = scope.shared;
-    if shared.capability.immediate {
-        // The peek has told, and counted, unless the generation has just changed.
-        let view = |generation| {
-            View::default()
-                .with_generation(generation)
-                .with_schema(scope.spec.schema)
+    if let Some(view) = view_of_peek(scope) {
+        return Found {
+            answer: None,
+            stale: there.map(|entry| (entry, view)),
         };
-        let stale = match shared.known_generation() {
-            Known::Changed => None,
-            Known::None => Some(view(None)),
-            Known::Is(generation) => Some(view(Some(generation))),
-        };
-        if let Some(view) = stale {
-            return Found {
-                answer: None,
-                stale: there.map(|entry| (entry, view)),
-            };
-        }
     }
     let found = async {
         let tiers = if memory_only {
