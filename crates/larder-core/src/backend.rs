@@ -184,7 +184,8 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
         Err(Error::unsupported(Operation::Markers))
     }
 
-    /// Gives markers new random versions, which invalidates every entry that carries an older one.
+    /// Gives markers new versions, which invalidates every entry that carries an older one, or makes it stale
+    /// ([`Bump`](crate::Bump)).
     ///
     /// Default: unsupported. Ability: [`Capability::markers`].
     async fn bump(&self, markers: &[Marker], options: &WriteOptions) -> Result<Vec<Version>> {

@@ -148,6 +148,11 @@ impl Head {
         self.lifetime.is_fresh(now) && view.admits(self) && self.kind != EntryKind::Placeholder
     }
 
+    /// The same with other times.
+    pub fn with_lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime, ..self }
+    }
+
     fn extra_mut(&mut self) -> &mut Extra {
         Arc::make_mut(self.extra.get_or_insert_default())
     }
@@ -293,7 +298,11 @@ impl Entry {
         Ok(if tags.is_empty() && self.head().tags().is_empty() {
             self
         } else {
-            self.edit(|inner| inner.head.extra_mut().tags = tags)
+            self.edit(|inner| {
+                inner.head.extra_mut().tags = tags;
+                // What a layer knew of the former ones.
+                inner.slot = OnceLock::new();
+            })
         })
     }
 

@@ -60,6 +60,8 @@ pub enum ErrorKind {
     Closed,
     /// There is no running asynchronous runtime to work on.
     RuntimeGone,
+    /// What was written is not found, because one of its tags was invalidated while it was being written.
+    Overtaken,
     /// Reading or writing a local file failed.
     Io,
     /// Anything else; worth a bug report.
@@ -93,6 +95,7 @@ impl ErrorKind {
             Self::Rejected => "rejected",
             Self::Closed => "closed",
             Self::RuntimeGone => "runtime_gone",
+            Self::Overtaken => "overtaken",
             Self::Io => "io",
             Self::Unexpected => "unexpected",
         }
@@ -104,7 +107,8 @@ impl ErrorKind {
             | Self::LoadCancelled
             | Self::Timeout
             | Self::Unavailable
-            | Self::Rejected => ErrorStatus::Temporary,
+            | Self::Rejected
+            | Self::Overtaken => ErrorStatus::Temporary,
             _ => ErrorStatus::Permanent,
         }
     }

@@ -35,6 +35,7 @@ pub struct FillToken {
     seen: EntryId,
     stamps: Vec<Tag>,
     fence: Option<u64>,
+    begun: Option<u64>,
     extension: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -47,6 +48,7 @@ impl FillToken {
             seen,
             stamps: Vec::new(),
             fence: None,
+            begun: None,
             extension: None,
         }
     }
@@ -84,6 +86,20 @@ impl FillToken {
         self.fence
     }
 
+    /// Remembers how far a tag layer had counted when the lease was given: what it has heard of since is younger than
+    /// the load.
+    pub fn with_begun(self, begun: u64) -> Self {
+        Self {
+            begun: Some(begun),
+            ..self
+        }
+    }
+
+    /// How far the tag layer had counted.
+    pub fn begun(&self) -> Option<u64> {
+        self.begun
+    }
+
     /// Remembers something of the backend's own, such as where its lease is kept.
     pub fn with_extension(self, extension: Arc<dyn Any + Send + Sync>) -> Self {
         Self {
@@ -114,4 +130,7 @@ pub enum Filled {
     Stored,
     /// The lease had ended, or something newer is there: nothing was stored.
     Refused,
+    /// The entry has a tag that was not known before the load, and that this process had not followed since then: an
+    /// invalidation may have come in between, so nothing was stored. The lease has ended.
+    LateTag,
 }

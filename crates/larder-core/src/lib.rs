@@ -43,7 +43,7 @@ pub use self::key::{Key, KeyBuf, KeyHashBuilder, KeyHasher, Namespace};
 pub use self::layer::{Layer, LayerRole};
 pub use self::lease::{Fill, FillToken, Filled, Lease};
 pub use self::lifetime::{FiniteTtl, Lifetime, Ttl};
-pub use self::marker::{Marker, MarkerRead, TagName, Version};
+pub use self::marker::{Bump, Marker, MarkerRead, TagName, Version};
 pub use self::operation::Operation;
 pub use self::options::{LeaseMode, LeaseOptions, ReadOptions, Tiers, WriteOptions};
 pub use self::region::RegionLimits;

@@ -10,6 +10,9 @@ use crate::key::{escape, hash_bytes, unescape};
 use crate::{Error, ErrorKind, Namespace, Result};
 
 /// A version: random, never reused, never zero. An entry that carries another one is invalid, for ever.
+///
+/// The upper 44 bits are the version's identity. The lower 20 count how often it was made to expire
+/// ([`Version::expired`]): an entry that carries the same identity with another count is stale instead of invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Version(NonZeroU64);
 
@@ -28,7 +31,24 @@ impl Version {
     pub fn as_u64(self) -> u64 {
         self.0.get()
     }
+
+    /// The version after this one that makes what carries this one stale, and leaves it servable where a stale
+    /// value may stand in.
+    pub fn expired(self) -> Self {
+        let version = self.as_u64();
+        let next = (version & !COUNT) | (version.wrapping_add(1) & COUNT);
+        // Only an identity of zero, which is drawn once in 2^44, could come to zero.
+        Self::from_u64(next).unwrap_or_else(Self::random)
+    }
+
+    /// Whether one of both has become of the other by [`Version::expired`], or they are the same.
+    pub fn is_kin(self, other: Self) -> bool {
+        self.as_u64() & !COUNT == other.as_u64() & !COUNT
+    }
 }
+
+/// The bits of a version that count how often it was made to expire.
+const COUNT: u64 = (1 << 20) - 1;
 
 thread_local! {
     /// Seeded by the system: the library's own seed is the time and the thread's number, which two
@@ -146,6 +166,18 @@ impl Marker {
     }
 }
 
+/// What [`Backend::bump`](crate::Backend::bump) does to what carries a marker's version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Bump {
+    /// Gives the marker a new random version: what carries another one is gone.
+    #[default]
+    Invalidate,
+    /// Gives it [the version after its own](Version::expired): what carries that one is stale, and may stand in for
+    /// what can't be loaded. A marker that isn't there gets a random version. A backend that doesn't know how may
+    /// invalidate instead: that is safe.
+    Expire,
+}
+
 /// What [`Backend::markers`](crate::Backend::markers) does about a marker that isn't there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MarkerRead {
@@ -196,6 +228,18 @@ mod tests {
         ] {
             assert_eq!(Marker::from_stored_name(&ns, other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_version_that_expires_keeps_its_identity() {
+        let version = Version::random();
+        let expired = version.expired();
+        assert_ne!(version, expired);
+        assert!(version.is_kin(expired) && expired.is_kin(version));
+        assert!(!version.is_kin(Version::random()));
+        let last = Version::from_u64(version.as_u64() | COUNT).unwrap();
+        assert_eq!(last.expired().as_u64(), version.as_u64() & !COUNT);
+        assert_ne!(Version::from_u64(COUNT).unwrap().expired().as_u64(), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a call may ask for beside its subject.
 
-use crate::{Entry, Timestamp, View};
+use crate::{Bump, Entry, Timestamp, View};
 
 /// Which tiers a call touches. A single backend is both the nearest and the authoritative tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -38,6 +38,8 @@ pub struct WriteOptions {
     pub tiers: Tiers,
     /// What counts as present, for counters, conditional writes and `expire`. Default: everything.
     pub view: View,
+    /// What `bump` does to what carries the markers' versions. Default: it is gone.
+    pub bump: Bump,
 }
 
 /// Options of `lease`.
@@ -90,6 +92,13 @@ macro_rules! common {
 common!(ReadOptions, tiers);
 common!(WriteOptions, tiers);
 common!(LeaseOptions);
+
+impl WriteOptions {
+    /// Sets what `bump` does.
+    pub fn with_bump(self, bump: Bump) -> Self {
+        Self { bump, ..self }
+    }
+}
 
 impl LeaseOptions {
     /// A lease that ends by itself at `until`.

@@ -19,6 +19,9 @@ pub struct ScanRequest {
     /// [`Placeholder`](crate::EntryKind::Placeholder): for an invalidation by pattern, which ends their
     /// leases. Default: no.
     pub placeholders: bool,
+    /// Whether a tag layer lists what has fallen too, with what it can't tell apart: for whoever clears that away.
+    /// Default: no.
+    pub fallen: bool,
 }
 
 impl ScanRequest {
@@ -29,6 +32,7 @@ impl ScanRequest {
             pattern,
             page_size: 1_000,
             placeholders: false,
+            fallen: false,
         }
     }
 
@@ -41,6 +45,14 @@ impl ScanRequest {
     pub fn with_placeholders(self) -> Self {
         Self {
             placeholders: true,
+            ..self
+        }
+    }
+
+    /// Lists entries whose tags were invalidated too.
+    pub fn with_fallen(self) -> Self {
+        Self {
+            fallen: true,
             ..self
         }
     }

@@ -1,14 +1,16 @@
 //! The backend: every write happens under its key's stripe, every read without one.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use larder_core::{
-    Backend, Capability, Change, Changes, Clock, CloseReport, Cursor, Deletion, Entry, EntryId,
-    Error, ErrorKind, Expiry, Fill, FillToken, Filled, Head, Key, KeyBuf, Lease, LeaseMode,
-    LeaseOptions, Lifetime, Marker, MarkerRead, Namespace, Operation, Peek, ReadOptions,
+    Backend, Bump, Capability, Change, Changes, Clock, CloseReport, Cursor, Deletion, Entry,
+    EntryId, Error, ErrorKind, Expiry, Fill, FillToken, Filled, Head, Key, KeyBuf, Lease,
+    LeaseMode, LeaseOptions, Lifetime, Marker, MarkerRead, Namespace, Operation, Peek, ReadOptions,
     RegionLimits, Result, ScanPage, ScanRequest, Tally, TierCheck, TierStats, Timestamp, Update,
     Updated, Version, View, WriteOptions, async_trait,
 };
@@ -88,16 +90,37 @@ impl Memory {
         Changed::To(Some(id))
     }
 
-    /// Begins a new generation. No write comes between its beginning and the end of the old one's entries:
-    /// a store of one namespace drops them at once, elsewhere they are invalid and go by and by.
+    /// Begins a new generation; no write comes in between. The old one's entries are invalid from here on.
     fn clear(&self, generation: &Marker) -> Version {
         let _all = self.stripes.lock_all();
-        let version = self.markers.bump(generation);
+        let version = self.markers.bump(generation, Bump::Invalidate);
         if self.dedicated.as_ref() == Some(generation.namespace()) {
             self.current.store(version.as_u64(), Ordering::Release);
-            self.regions.clear();
         }
         version
+    }
+
+    /// Drops the entries of older generations, in a store of one namespace; elsewhere they go by and by.
+    ///
+    /// One by one, each under its stripe, and not by moka's `invalidate_all`: that goes by when an entry was last used, so
+    /// a look-up that began before it and ends after it would take along what was written in between.
+    async fn drop_older(&self, namespace: &Namespace) {
+        if self.dedicated.as_ref() != Some(namespace) {
+            return;
+        }
+        let now = self.clock.recent();
+        for (at, key) in self.regions.keys(now).into_iter().enumerate() {
+            if at % DROPPED_AT_ONCE == DROPPED_AT_ONCE - 1 {
+                let_others_run().await;
+            }
+            let key = key.as_key();
+            let _stripe = self.stripes.lock(&key);
+            let current = self.generation(&key);
+            let there = self.look_up(&key, now);
+            if there.is_some_and(|there| there.head().generation() != current) {
+                self.regions.with(&key, |region| region.remove(&key, now));
+            }
+        }
     }
 
     /// The generation that is in force for a key, if its namespace has any. The caller holds the stripe.
@@ -208,6 +231,21 @@ impl Memory {
             Ok((Filled::Stored, self.store(stripe, &key, entry, now)))
         })
     }
+}
+
+/// How many entries a clear drops before it lets others run.
+const DROPPED_AT_ONCE: usize = 4_096;
+
+async fn let_others_run() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Whether a write changed something, and what entry is there now.
@@ -366,13 +404,23 @@ impl Backend for Memory {
     async fn release(&self, tokens: Vec<FillToken>, _: &WriteOptions) -> Result<()> {
         for token in tokens {
             let key = token.key();
-            let mut stripe = self.stripes.lock(&key);
-            if stripe
-                .held(&key, self.clock.recent())
-                .is_some_and(|held| held.token == token.seen())
-            {
-                stripe.end(&key);
-            }
+            // Told, so that whoever waits for the lease asks again.
+            self.write(&key, |stripe, now| {
+                let held = stripe.held(&key, now);
+                let is_it = held.is_some_and(|held| held.token == token.seen());
+                if is_it {
+                    stripe.end(&key);
+                }
+                let there = self.look_up(&key, now).map(|entry| entry.id());
+                Ok((
+                    (),
+                    if is_it {
+                        Changed::To(there)
+                    } else {
+                        Changed::No
+                    },
+                ))
+            })?;
         }
         Ok(())
     }
@@ -396,17 +444,21 @@ impl Backend for Memory {
         Ok(versions)
     }
 
-    async fn bump(&self, markers: &[Marker], _: &WriteOptions) -> Result<Vec<Version>> {
+    async fn bump(&self, markers: &[Marker], options: &WriteOptions) -> Result<Vec<Version>> {
         let bumped = markers.iter().map(|marker| {
             let version = if marker.tag_name().is_some() {
-                self.markers.bump(marker)
+                self.markers.bump(marker, options.bump)
             } else {
                 self.clear(marker)
             };
             self.changes.publish(&Change::Marker(marker));
             version
         });
-        Ok(bumped.collect())
+        let bumped = bumped.collect();
+        for marker in markers.iter().filter(|marker| marker.tag_name().is_none()) {
+            self.drop_older(marker.namespace()).await;
+        }
+        Ok(bumped)
     }
 
     fn watch(&self) -> Option<&Changes> {

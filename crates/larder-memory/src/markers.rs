@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use larder_core::{Marker, MarkerRead, Version};
+use larder_core::{Bump, Marker, MarkerRead, Version};
 
 /// Tags beyond this many cost another tag its version, which invalidates its entries: fail closed.
 const MAX_TAGS: usize = 1 << 20;
@@ -24,11 +24,15 @@ impl Markers {
             .collect()
     }
 
-    pub(crate) fn bump(&self, marker: &Marker) -> Version {
-        renew(
-            &mut self.0.lock().unwrap_or_else(PoisonError::into_inner),
-            marker,
-        )
+    pub(crate) fn bump(&self, marker: &Marker, bump: Bump) -> Version {
+        let mut versions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (versions.get_mut(marker), bump) {
+            (Some(version), Bump::Expire) => {
+                *version = version.expired();
+                *version
+            }
+            _ => renew(&mut versions, marker),
+        }
     }
 }
 

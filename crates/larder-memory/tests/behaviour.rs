@@ -3,13 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use larder_core::{
-    Backend, Entry, ErrorKind, Key, Lifetime, Namespace, Peek, ReadOptions, RegionLimits,
-    Timestamp, Ttl, Value, WriteOptions,
+    Backend, Entry, ErrorKind, Key, Lifetime, Marker, Namespace, Peek, ReadOptions, RegionLimits,
+    Tier, TierContext, Timestamp, Ttl, Value, WriteOptions,
 };
 use larder_memory::{EvictionCause, Memory, MemoryBuilder, Policy};
 use larder_testkit::ManualClock;
@@ -265,4 +266,52 @@ fn c7_no_look_up_misses_an_entry_that_is_being_moved_to_its_region() {
         }
     });
     assert_eq!(bench.entries(), 20_000);
+}
+
+/// A look-up that began before a clear and ends after it must not take what was written since along.
+#[tokio::test]
+async fn c7_what_is_written_after_a_clear_stays_though_somebody_looks_it_up_meanwhile() {
+    let namespace = Namespace::new("test").unwrap();
+    let clock = ManualClock::new();
+    let context = TierContext::new(namespace.clone(), clock.shared());
+    let memory = Box::new(Memory::builder()).open(&context).await.unwrap();
+    let key = Key::new(&namespace, "", "k").unwrap();
+    let marker = [Marker::generation(&namespace)];
+    let (now, options) = (larder_core::Clock::now(&clock), WriteOptions::default());
+    let stop = AtomicBool::new(false);
+    let look_up = || {
+        while !stop.load(Ordering::Relaxed) {
+            let _ = memory.peek(&key, now);
+        }
+    };
+    let write_and_look = || {
+        let lost = (0..400).find(|_| {
+            at_once(memory.bump(&marker, &options)).unwrap();
+            let entry = Entry::new(Value::raw("x".into()), Lifetime::forever(now));
+            memory.put_now(&key, entry).unwrap();
+            (0..20).any(|_| {
+                // Has the store catch up.
+                let _ = memory.stats();
+                matches!(memory.peek(&key, now), Peek::Miss)
+            })
+        });
+        stop.store(true, Ordering::Relaxed);
+        lost
+    };
+    let lost = std::thread::scope(|scope| {
+        scope.spawn(look_up);
+        scope.spawn(look_up);
+        write_and_look()
+    });
+    assert_eq!(lost, None, "what was written after a clear is gone");
+}
+
+/// What is ready at once.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(output) => output,
+        std::task::Poll::Pending => panic!("memory waits for nothing"),
+    }
 }

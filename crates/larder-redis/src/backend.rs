@@ -233,7 +233,8 @@ impl Backend for Redis {
             return Ok(Vec::new());
         }
         let (shared, markers) = (Arc::clone(&self.shared), markers.to_vec());
-        let bumping = async move { shared.bump(markers).await };
+        let bump = options.bump;
+        let bumping = async move { shared.bump(markers, bump).await };
         finish(bumping, self.shared.within(options.deadline), Forget).await
     }
 

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use larder_core::{Change, Error, Marker, MarkerRead, Result, Timestamp, Version};
+use larder_core::{Bump, Change, Error, Marker, MarkerRead, Result, Timestamp, Version};
 
-use crate::driver::{Command, Fault, Reply};
+use crate::driver::{Command, Reply};
 use crate::finish::{Forget, finish};
 use crate::keep::Keep;
 use crate::limit::Claimed;
+use crate::script::{Call, Script};
 use crate::shared::Shared;
 
 /// The version that stored bytes stand for; `None` for what is none.
@@ -110,21 +111,37 @@ impl Shared {
     }
 
     /// Gives markers new versions, whatever is there (1.5.2).
-    pub(crate) async fn bump(&self, markers: Vec<Marker>) -> Result<Vec<Version>> {
+    pub(crate) async fn bump(&self, markers: Vec<Marker>, bump: Bump) -> Result<Vec<Version>> {
         let _permit = self.permit(self.settings.write_timeout).await?;
         let primary = self.primary()?;
         let fresh: Vec<Version> = markers.iter().map(|_| Version::random()).collect();
-        let commands = markers
-            .iter()
-            .zip(&fresh)
-            .map(|(marker, version)| Command::new("SET", [name(marker), format(*version)]))
-            .collect();
+        let mut by_text = true;
+        let commands = markers.iter().zip(&fresh).map(|(marker, version)| {
+            let (name, version) = (name(marker), format(*version));
+            // A generation has no stale entries.
+            if bump == Bump::Invalidate || marker.tag_name().is_none() {
+                return Command::new("SET", [name, version]);
+            }
+            let call = Call {
+                script: Script::ExpireMarker,
+                keys: vec![name],
+                arguments: vec![version],
+            };
+            // The first carries its text, so that a server that had forgotten it knows it for the others.
+            primary.scripts.call(&call, std::mem::take(&mut by_text))
+        });
+        let commands = commands.collect();
         let replies = self.write_all(&primary, commands).await;
         // Also where the outcome is unknown: asking again is always right.
         self.uncertain(&markers);
-        let outcome: std::result::Result<Vec<Reply>, Fault> =
-            replies.and_then(|replies| replies.into_iter().collect());
-        outcome.map(|_| fresh).map_err(Error::from)
+        let mut versions = Vec::with_capacity(fresh.len());
+        for (reply, fresh) in replies?.into_iter().zip(fresh) {
+            versions.push(match reply? {
+                Reply::Bytes(stored) => parse(&stored).unwrap_or(fresh),
+                _ => fresh,
+            });
+        }
+        Ok(versions)
     }
 
     fn uncertain(&self, markers: &[Marker]) {

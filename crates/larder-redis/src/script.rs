@@ -16,10 +16,11 @@ pub(crate) enum Script {
     Increment,
     Replace,
     Take,
+    ExpireMarker,
 }
 
 /// The scripts in the order of [`Script`].
-const TEXTS: [&str; 8] = [
+const TEXTS: [&str; 9] = [
     include_str!("scripts/fill.lua"),
     include_str!("scripts/refresh.lua"),
     include_str!("scripts/release.lua"),
@@ -40,6 +41,7 @@ const TEXTS: [&str; 8] = [
         include_str!("scripts/judge.lua"),
         include_str!("scripts/take.lua")
     ),
+    include_str!("scripts/expire_marker.lua"),
 ];
 
 impl Script {

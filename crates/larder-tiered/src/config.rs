@@ -81,7 +81,7 @@ impl TieredBuilder {
             mut tiers,
         } = self;
         for (index, (store, limits)) in tiers.iter().enumerate() {
-            check(index + 1, store, *limits)?;
+            check(index + 1, tiers.len(), store, *limits)?;
         }
         let Some((last, limits)) = tiers.pop() else {
             return Err(invalid(
@@ -146,9 +146,9 @@ fn behind(
 }
 
 /// What holds for a tier wherever it stands.
-fn check(place: usize, store: &Store, limits: TierLimits) -> Result<()> {
+fn check(place: usize, of: usize, store: &Store, limits: TierLimits) -> Result<()> {
     let capability = store.capability();
-    if capability.tags {
+    if capability.tags && of > 1 {
         return Err(invalid(format!(
             "tier {place} has a tag layer in it, which never judges what the tiers before it keep: put it above the tiers"
         )));

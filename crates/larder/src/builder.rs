@@ -228,6 +228,10 @@ impl CacheBuilder {
         let clock = self.clock.unwrap_or_else(system_clock);
         let context = TierContext::new(namespace.clone(), Arc::clone(&clock));
         let mut store = open(self.tiers, &context).await?;
+        #[cfg(feature = "tags")]
+        if store.capability().markers && !store.capability().tags {
+            store = store.layer(&larder_tags::Tags::new())?;
+        }
         for layer in &self.layers {
             store = store.layer(&**layer)?;
         }

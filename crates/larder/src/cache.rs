@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{
-    Backend, CloseReport, Marker, Namespace, ReadOptions, Result, Store, Ttl, ValueType,
+    Backend, Bump, CloseReport, Marker, Namespace, ReadOptions, Result, Store, Ttl, ValueType,
     WriteOptions,
 };
 
@@ -16,10 +16,11 @@ use crate::generation::Known;
 use crate::limits::Limits;
 use crate::load::{LoadContext, LoadPolicy, RefreshLimits, Simple, WithContext};
 use crate::null::Null;
-use crate::operations::{Get, GetOrLoad, Pipeline, Set, SetIfAbsent, many, update};
+use crate::operations::{Get, GetOrLoad, Pipeline, Set, SetIfAbsent, many, tags, update};
 use crate::scope::{AtHand, Scope};
 use crate::shared::{Defaults, Shared};
 use crate::space::Space;
+use crate::stamps::{self, Stamps};
 use crate::stats::{CacheStats, CheckReport, Closed};
 use crate::untyped::untyped_operations;
 
@@ -220,6 +221,68 @@ impl Cache {
     /// Collects operations that go to the store together.
     pub fn pipeline(&self) -> Pipeline {
         Pipeline::new(Arc::clone(&self.shared))
+    }
+
+    /// Invalidates every entry that has this tag, on every node, in one step whatever their number: they are not found
+    /// any more, and no load that began before stores or answers what it found. There is no telling which they were, nor how many.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::KeyInvalid`](crate::ErrorKind::KeyInvalid) for a tag that breaks the rules,
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the store keeps no markers, a closed cache, or the store's
+    /// trouble: the entries may then be there still.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the tag is invalidated or not.
+    pub async fn invalidate_tag(&self, tag: impl AsRef<str>) -> Result<()> {
+        tags::bump(&self.shared, [tag], Bump::Invalidate).await
+    }
+
+    /// Invalidates several tags in one round trip; see [`Cache::invalidate_tag`]. At most as many as a batch may have.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::invalidate_tag`]; some of them may then have been invalidated.
+    pub async fn invalidate_tags<S: AsRef<str>>(
+        &self,
+        tags: impl IntoIterator<Item = S>,
+    ) -> Result<()> {
+        tags::bump(&self.shared, tags, Bump::Invalidate).await
+    }
+
+    /// Makes every entry that has this tag stale: the next look-up loads it anew, and until the end of the entry's
+    /// time it may stand in for a slow or failing origin, as any stale value may. As [`Cache::invalidate_tag`]
+    /// otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::invalidate_tag`].
+    pub async fn expire_tag(&self, tag: impl AsRef<str>) -> Result<()> {
+        tags::bump(&self.shared, [tag], Bump::Expire).await
+    }
+
+    /// Makes the entries of several tags stale in one round trip; see [`Cache::expire_tag`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::invalidate_tags`].
+    pub async fn expire_tags<S: AsRef<str>>(
+        &self,
+        tags: impl IntoIterator<Item = S>,
+    ) -> Result<()> {
+        tags::bump(&self.shared, tags, Bump::Expire).await
+    }
+
+    /// The versions that tags have now, for a caller who reads the origin itself and stores what it found by
+    /// [`Set::stamps`](crate::Set::stamps): an invalidation between the two then wins. Take them *before* the origin is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::invalidate_tag`].
+    pub async fn stamps<S: AsRef<str>>(&self, tags: impl IntoIterator<Item = S>) -> Result<Stamps> {
+        self.shared.open()?;
+        Stamps::take(&self.shared, &stamps::names(tags)?).await
     }
 
     /// Forgets everything in the namespace, in one step whatever the number of entries: the

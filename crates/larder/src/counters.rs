@@ -65,6 +65,8 @@ pub(crate) struct Counters {
     pub(crate) load_waits: Count,
     pub(crate) stale_served: Count,
     pub(crate) fills_refused: Count,
+    pub(crate) late_tags: Count,
+    pub(crate) tags_invalidated: Count,
     load_duration: Histogram,
     cache: SharedString,
     errors: AtomicU64,
@@ -129,6 +131,10 @@ impl Counters {
             ),
             fills_refused: Count::new(
                 counter!("larder_fills_refused_total", "cache" => cache.clone()),
+            ),
+            late_tags: Count::new(counter!("larder_late_tags_total", "cache" => cache.clone())),
+            tags_invalidated: Count::new(
+                counter!("larder_tag_invalidations_total", "cache" => cache.clone()),
             ),
             load_duration: histogram!("larder_load_duration_seconds", "cache" => cache.clone()),
             cache,
@@ -200,6 +206,16 @@ fn describe() {
         "larder_fills_refused_total",
         Unit::Count,
         "Loaded values not stored: invalidated meanwhile."
+    );
+    describe_counter!(
+        "larder_late_tags_total",
+        Unit::Count,
+        "Loaded values not stored: a tag that only the loader named was not followed before."
+    );
+    describe_counter!(
+        "larder_tag_invalidations_total",
+        Unit::Count,
+        "Tags invalidated or made to expire."
     );
     describe_counter!(
         "larder_errors_total",

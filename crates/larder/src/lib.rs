@@ -19,6 +19,7 @@ mod shared;
 mod sliding;
 mod space;
 mod spec;
+mod stamps;
 mod stats;
 mod tasks;
 mod untyped;
@@ -57,6 +58,7 @@ pub use self::operations::{
 };
 pub use self::remaining::Remaining;
 pub use self::space::Space;
+pub use self::stamps::Stamps;
 pub use self::stats::{CacheStats, CheckReport, Closed};
 
 /// Bytes in a mebibyte.

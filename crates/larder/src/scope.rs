@@ -14,6 +14,7 @@ use crate::load::{LoadPolicy, Policy};
 use crate::shared::Shared;
 use crate::sliding;
 use crate::spec::Spec;
+use crate::stamps;
 
 /// What every operation works on.
 #[derive(Clone, Copy)]
@@ -59,7 +60,7 @@ impl<T> Judged<T> {
 pub(crate) struct EntryOptions {
     pub(crate) ttl: Ttl,
     pub(crate) stale_for: Option<Duration>,
-    pub(crate) tags: Vec<TagName>,
+    pub(crate) tags: Vec<Tag>,
     /// The first option that was wrong.
     pub(crate) problem: Option<Error>,
 }
@@ -76,9 +77,13 @@ impl EntryOptions {
         self.tags.clear();
         for tag in tags {
             match TagName::new(tag.as_ref()) {
-                Ok(tag) => self.tags.push(tag),
+                Ok(tag) => self.tags.push(tag.into()),
                 Err(error) => self.fail(error),
             }
+        }
+        if self.tags.len() > Entry::MAX_TAGS {
+            let message = format!("an entry has at most {} tags", Entry::MAX_TAGS);
+            self.fail(Error::new(ErrorKind::TooManyTags, message));
         }
     }
 
@@ -341,11 +346,8 @@ impl<'a> Scope<'a> {
         if let Some(problem) = &options.problem {
             return Err(problem.clone());
         }
-        if !options.tags.is_empty() && !self.shared.capability.tags {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "entries can't be tagged: there is no tag layer in this cache",
-            ));
+        if !options.tags.is_empty() {
+            stamps::check(self.shared)?;
         }
         Ok(())
     }
@@ -368,7 +370,7 @@ impl<'a> Scope<'a> {
         let entry = Entry::new(value, self.lifetime(options))
             .with_generation(view.generation)
             .with_schema(self.spec.schema.unwrap_or_default())
-            .with_tags(options.tags.iter().cloned().map(Tag::from).collect())?;
+            .with_tags(options.tags.clone())?;
         self.shared.limits.check_value(&entry)?;
         Ok(entry)
     }

@@ -186,6 +186,11 @@ impl Observer for Coherence {
             Change::Marker(marker) if **marker == Marker::generation(&self.namespace) => {
                 self.forget_generation();
             }
+            Change::Marker(marker) if *marker.namespace() == self.namespace => {
+                if let Some(tag) = marker.tag_name() {
+                    self.flights.detach_tagged(tag);
+                }
+            }
             Change::Everything | Change::LinkUp | Change::LinkDown => self.forget_generation(),
             _ => {}
         }

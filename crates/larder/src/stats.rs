@@ -48,6 +48,10 @@ pub struct CacheStats {
     pub extra_keys: u64,
     /// Loaded values that were not stored: the key was invalidated meanwhile, or has a newer schema.
     pub fills_refused: u64,
+    /// Loaded values that were not stored, because a tag that only their loader named was not known before the load.
+    pub late_tags: u64,
+    /// Tags invalidated, or made to expire, by this cache.
+    pub tag_invalidations: u64,
     /// Values that could not be encoded.
     pub encode_failures: u64,
     /// Errors of the cache itself that callers were spared.
@@ -81,6 +85,8 @@ impl CacheStats {
             refreshes_skipped: counters.refreshes_skipped.total(),
             extra_keys: counters.extra_keys.total(),
             fills_refused: counters.fills_refused.total(),
+            late_tags: counters.late_tags.total(),
+            tag_invalidations: counters.tags_invalidated.total(),
             encode_failures: counters.encode_failures.total(),
             errors: counters.errors(),
             tiers,

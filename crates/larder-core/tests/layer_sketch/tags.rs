@@ -330,7 +330,7 @@ wrapper! { Tagged,
             match stamps.and_then(|stamps| entry.with_tags(stamps).ok()) {
                 Some(entry) => Ok(Fill { token, entry }),
                 // A tag that only the loader could name: returned to the caller, not cached.
-                None => Err(token),
+                None => Err(Box::new(token)),
             }
         };
         let mut places = Vec::new();
@@ -339,7 +339,7 @@ wrapper! { Tagged,
             places.push(fill.is_ok());
             match fill {
                 Ok(fill) => stamped.push(fill),
-                Err(token) => late.push(token),
+                Err(token) => late.push(*token),
             }
         }
         let mut answers = self.inner.fill(stamped, options).await.into_iter();

@@ -84,7 +84,7 @@ impl Outcome {
     pub(super) fn of_fill(filled: Filled) -> Self {
         match filled {
             Filled::Stored => Self::Done,
-            Filled::Refused => Self::Refused,
+            Filled::Refused | Filled::LateTag => Self::Refused,
         }
     }
 }

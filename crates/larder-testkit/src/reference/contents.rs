@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use larder_core::{
-    Entry, EntryId, Error, ErrorKind, Expiry, Fill, FillToken, Filled, Head, Key, KeyBuf,
+    Bump, Entry, EntryId, Error, ErrorKind, Expiry, Fill, FillToken, Filled, Head, Key, KeyBuf,
     KeyHashBuilder, Lease, LeaseMode, LeaseOptions, Lifetime, Marker, MarkerRead, Namespace,
     Operation, RegionLimits, Result, Timestamp, Update, Updated, Version, View,
 };
@@ -194,12 +194,13 @@ impl Contents {
         Filled::Stored
     }
 
-    pub(super) fn release(&mut self, token: &FillToken, now: Timestamp) {
-        if self.stands(token, now)
-            && let Some(slot) = self.slots.get_mut(&token.key().to_buf())
-        {
-            slot.lease = None;
+    /// Ends a lease that stands; answers whether it did.
+    pub(super) fn release(&mut self, token: &FillToken, now: Timestamp) -> bool {
+        if !self.stands(token, now) {
+            return false;
         }
+        let slot = self.slots.get_mut(&token.key().to_buf());
+        slot.is_some_and(|slot| slot.lease.take().is_some())
     }
 
     pub(super) fn marker(&mut self, marker: &Marker, read: MarkerRead) -> Option<Version> {
@@ -217,8 +218,9 @@ impl Contents {
         self.slots.retain(|key, _| key.namespace() != namespace);
     }
 
-    pub(super) fn bump(&mut self, marker: &Marker) -> Version {
-        let version = Version::random();
+    pub(super) fn bump(&mut self, marker: &Marker, bump: Bump) -> Version {
+        let there = self.markers.get(marker).filter(|_| bump == Bump::Expire);
+        let version = there.map_or_else(Version::random, |there| there.expired());
         self.markers.insert(marker.clone(), version);
         version
     }

@@ -209,9 +209,12 @@ impl Backend for ReferenceBackend {
 
     async fn release(&self, tokens: Vec<FillToken>, _: &WriteOptions) -> Result<()> {
         let now = self.clock.now();
-        let mut contents = self.contents();
         for token in &tokens {
-            contents.release(token, now);
+            let released = self.contents().release(token, now);
+            // Told, so that whoever waits for the lease asks again.
+            if released {
+                self.changes.publish(&Change::Key(token.key(), None));
+            }
         }
         Ok(())
     }
@@ -229,9 +232,9 @@ impl Backend for ReferenceBackend {
             .collect())
     }
 
-    async fn bump(&self, markers: &[Marker], _: &WriteOptions) -> Result<Vec<Version>> {
+    async fn bump(&self, markers: &[Marker], options: &WriteOptions) -> Result<Vec<Version>> {
         let bump = |marker| {
-            let version = self.contents().bump(marker);
+            let version = self.contents().bump(marker, options.bump);
             self.changes.publish(&Change::Marker(marker));
             version
         };

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use larder_core::{
-    Backend, Entry, FillToken, Key, Lease, LeaseMode, LeaseOptions, Operation, View,
+    Backend, Entry, FillToken, Key, Lease, LeaseMode, LeaseOptions, Lifetime, Operation, Tag,
+    Timestamp, Value, View,
 };
 
 use crate::load::{List, Policy};
@@ -42,6 +43,7 @@ pub(crate) async fn claim(
     mode: LeaseMode,
     memory_only: bool,
     policy: &Policy,
+    tags: &[Tag],
 ) -> (View, List<Claim>) {
     let shared = scope.shared;
     let without = || keys.iter().map(|_| Claim::Load(Right::MemoryOnly, None));
@@ -67,7 +69,8 @@ pub(crate) async fn claim(
     let now = shared.clock.now();
     // Longer than the load may take, so that a lease ends early only if its holder died.
     let until = now.saturating_add(policy.timeout.saturating_add(SLACK));
-    let options = LeaseOptions::until(until).with_mode(mode).with_view(view);
+    let mut options = LeaseOptions::until(until).with_mode(mode).with_view(view);
+    options.template = template(tags, now);
     let mut leases = shared.store.lease(keys, &options).await.into_iter();
     let claims = keys.iter().map(|_| match leases.next() {
         Some(Ok(Lease::Granted { token, seen })) => Claim::Load(Right::Lease(token), seen),
@@ -82,6 +85,15 @@ pub(crate) async fn claim(
         _ => Claim::Load(Right::MemoryOnly, None),
     });
     (view, claims.collect())
+}
+
+/// What tells a tag layer which tags to stamp.
+fn template(tags: &[Tag], now: Timestamp) -> Option<Entry> {
+    if tags.is_empty() {
+        return None;
+    }
+    let entry = Entry::new(Value::empty(), Lifetime::forever(now));
+    entry.with_tags(tags.to_vec()).ok()
 }
 
 /// Looks what is there, where there are no leases.

@@ -8,7 +8,10 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use larder_core::{Clock, Entry, Key, LeaseMode, Result, Timestamp, ValueType, View};
+use larder_core::{
+    Backend, Clock, Entry, Key, LeaseMode, Operation, Result, Timestamp, ValueType, View,
+    WriteOptions,
+};
 use tracing::Instrument;
 
 use crate::load::budget::Permit;
@@ -17,12 +20,14 @@ use crate::load::cycle;
 use crate::load::landing::{Granted, judge, land, release};
 use crate::load::lease_end::LeaseEnd;
 use crate::load::{
-    Ended, Landed, List, LoadContext, Loaded, Origin, Places, Policy, Seat, Source, Wanted, guarded,
+    Ended, Landed, Leader, List, LoadContext, Loaded, Origin, Places, Policy, Seat, Source, Wanted,
+    guarded,
 };
 use crate::race::race;
 use crate::scope::{EntryOptions, Scope};
 use crate::shared::Shared;
 use crate::spec::Spec;
+use crate::stamps::Stamps;
 
 /// What a load is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -176,7 +181,8 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
         let (view, claims) = {
             let keys: List<Key<'_>> = seats.iter().map(|seat| seat.leader.key()).collect();
             let scope = self.scope(shared);
-            claim(scope, &keys, mode, self.memory_only, &self.policy).await
+            let tags = &self.options.tags;
+            claim(scope, &keys, mode, self.memory_only, &self.policy, tags).await
         };
         let mut claimed = Claimed {
             granted: List::new(),
@@ -218,11 +224,36 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
                         seat,
                         right,
                         seen,
+                        stamps: None,
                     });
                 }
             }
         }
+        let needs_stamps = |one: &Granted| !matches!(one.right, Right::Lease(_));
+        if !self.options.tags.is_empty() && claimed.granted.iter().any(needs_stamps) {
+            Box::pin(self.stamp(shared, &mut claimed.granted)).await;
+        }
         claimed
+    }
+
+    /// Takes the versions of the tags where no lease keeps them: before the load, as ever. Where they can't be had, what is
+    /// loaded is returned and not stored.
+    async fn stamp(&self, shared: &Shared, granted: &mut [Granted]) {
+        let names: Vec<_> = self
+            .options
+            .tags
+            .iter()
+            .map(|tag| tag.name.clone())
+            .collect();
+        match Stamps::take(shared, &names).await {
+            Ok(stamps) => {
+                let stamps = Arc::new(stamps);
+                for one in granted {
+                    one.stamps = Some(Arc::clone(&stamps));
+                }
+            }
+            Err(error) => shared.counters.error(Operation::Markers, error.kind()),
+        }
     }
 
     /// Runs the loader, and lands.
@@ -285,10 +316,48 @@ impl<T: Send + Sync + 'static, O: Origin<T>> Flight<T, O> {
         let loading = pin!(cycle::within(flights.collect(), loading));
         let deadline = || clock.sleep_until(started.saturating_add(self.policy.timeout));
         let guarded = pin!(guarded(loading, deadline));
-        if self.policy.cancel {
-            race_abandoned(guarded, granted).await
-        } else {
-            guarded.await
+        self.attended(guarded, granted).await
+    }
+
+    /// The loader's end, or that of the last who waited for it. Leases that are good for nothing end meanwhile.
+    async fn attended<R>(
+        &self,
+        mut loading: Pin<&mut impl Future<Output = Ended<R>>>,
+        granted: &[Granted],
+    ) -> Ended<R> {
+        let Some(first) = granted.first() else {
+            return loading.await;
+        };
+        let news = first.seat.leader.news();
+        let mut abandoned = pin!(async {
+            loop {
+                news.notified().await;
+                let leaders = || granted.iter().map(|one| &one.seat.leader);
+                if self.policy.cancel && leaders().all(Leader::is_abandoned) {
+                    return;
+                }
+                self.end_leases(granted);
+            }
+        });
+        poll_fn(|context| {
+            if let Poll::Ready(ended) = loading.as_mut().poll(context) {
+                return Poll::Ready(ended);
+            }
+            abandoned.as_mut().poll(context).map(|()| Ended::Abandoned)
+        })
+        .await
+    }
+
+    /// Ends the leases of loads whose tags were invalidated, so that whoever comes now needn't wait for them.
+    fn end_leases(&self, granted: &[Granted]) {
+        let vain = granted.iter().filter(|one| one.seat.leader.take_vain());
+        let tokens: Vec<_> = vain.filter_map(Granted::lease_again).collect();
+        if let Some(shared) = self.shared.upgrade().filter(|_| !tokens.is_empty()) {
+            let store = shared.store.clone();
+            // Not awaited here: the loader goes on meanwhile. Should it fail, the lease ends by its time.
+            let _ = shared.tasks.spawn(async move {
+                let _ = store.release(tokens, &WriteOptions::default()).await;
+            });
         }
     }
 
@@ -344,27 +413,4 @@ async fn still_due(scope: Scope<'_>, granted: &mut List<Granted>, view: View) {
             stale: false,
         }));
     }
-}
-
-/// The loader's end, or that of the last who waited for it.
-async fn race_abandoned<R>(
-    mut loading: Pin<&mut impl Future<Output = Ended<R>>>,
-    granted: &[Granted],
-) -> Ended<R> {
-    let Some(first) = granted.first() else {
-        return loading.await;
-    };
-    let news = first.seat.leader.news();
-    let mut abandoned = pin!(async {
-        while !granted.iter().all(|one| one.seat.leader.is_abandoned()) {
-            news.notified().await;
-        }
-    });
-    poll_fn(|context| {
-        if let Poll::Ready(ended) = loading.as_mut().poll(context) {
-            return Poll::Ready(ended);
-        }
-        abandoned.as_mut().poll(context).map(|()| Ended::Abandoned)
-    })
-    .await
 }

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use larder_core::{
     Entry, EntryId, Error, ErrorKind, Key, KeyBuf, KeyHashBuilder, Operation, Pattern, Result,
+    TagName,
 };
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
 use crate::load::{List, Policy, Source};
+use crate::scope::EntryOptions;
 
 const SHARDS: usize = 16;
 
@@ -35,11 +37,35 @@ pub(crate) struct Progress {
     id: u64,
     key: KeyBuf,
     schema: u32,
+    tagging: Tagging,
     stage: Mutex<Stage>,
     landed: OnceLock<Result<Landed>>,
     /// Tells the waiters that it has landed.
     ended: Notify,
     news: News,
+}
+
+/// The tags of what a flight loads, as far as they are known before.
+#[derive(Debug)]
+pub(crate) struct Tagging {
+    tags: Vec<TagName>,
+    /// Whether its loader may name others.
+    names: bool,
+}
+
+impl Tagging {
+    /// Of a load that asks for these, and whose loader may name others.
+    pub(crate) fn of(options: &EntryOptions, names: bool) -> Self {
+        let tags = options.tags.iter().map(|tag| tag.name.clone());
+        Self {
+            tags: tags.collect(),
+            names,
+        }
+    }
+
+    fn concerns(&self, tag: &TagName) -> bool {
+        self.names || self.tags.contains(tag)
+    }
 }
 
 /// Tells the task that its key has changed, or that nobody waits any more.
@@ -67,6 +93,8 @@ enum Phase {
     Loading,
     /// What is being loaded may be older than an invalidation.
     Overtaken,
+    /// It is older than the invalidation of a tag, so that it could never be found: its lease is to end.
+    Vain,
 }
 
 /// How a flight stands.
@@ -201,7 +229,17 @@ impl Leader {
 
     /// Whether the key was invalidated since the loader began.
     pub(crate) fn is_detached(&self) -> bool {
-        self.progress.stage().phase == Phase::Overtaken
+        matches!(self.progress.stage().phase, Phase::Overtaken | Phase::Vain)
+    }
+
+    /// Whether its lease is to end before its loader does; once.
+    pub(crate) fn take_vain(&self) -> bool {
+        let mut stage = self.progress.stage();
+        let is_vain = stage.phase == Phase::Vain;
+        if is_vain {
+            stage.phase = Phase::Overtaken;
+        }
+        is_vain
     }
 
     /// Whether nobody waits any more and nobody is to.
@@ -249,6 +287,17 @@ impl Progress {
         self.schema == schema && self.key.is(key)
     }
 
+    /// The invalidation of a tag, after which what a running loader answers can't be found: nobody is to wait for its
+    /// lease. Answers whether it stays in the table.
+    fn in_vain(&self) -> bool {
+        let stays = self.invalidated(None);
+        if !stays {
+            self.stage().phase = Phase::Vain;
+            self.news.notify().notify_one();
+        }
+        stays
+    }
+
     /// An invalidation: overtakes a loader that runs, and has any other flight ask again. Answers whether it stays
     /// in the table.
     fn invalidated(&self, id: Option<EntryId>) -> bool {
@@ -283,6 +332,7 @@ impl Flights {
         schema: u32,
         policy: &Policy,
         news: Option<&Arc<Notify>>,
+        tagging: impl FnOnce() -> Tagging,
     ) -> Boarding {
         let mut shard = self.shard(key);
         let flying = shard.entry(key.hash64()).or_default();
@@ -302,6 +352,7 @@ impl Flights {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             key: key.to_buf(),
             schema,
+            tagging: tagging(),
             stage: Mutex::new(Stage {
                 phase: Phase::Claiming,
                 invalidated: false,
@@ -355,6 +406,16 @@ impl Flights {
             self.detach(&key.as_key(), None);
         }
         matching
+    }
+
+    /// A tag was invalidated: detaches the flights whose entries have it, or may have it (R6).
+    pub(crate) fn detach_tagged(&self, tag: &TagName) {
+        for shard in &self.shards {
+            lock(shard).retain(|_, flying| {
+                flying.retain(|progress| !progress.tagging.concerns(tag) || progress.in_vain());
+                !flying.is_empty()
+            });
+        }
     }
 
     /// Detaches every flight.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larder_core::{
-    Backend, Entry, Error, ErrorKind, Fill, Filled, Lifetime, Operation, ReadOptions, Result, Tag,
-    Tiers, Ttl, View, WriteOptions,
+    Backend, Entry, Error, ErrorKind, Fill, FillToken, Filled, Lifetime, Operation, ReadOptions,
+    Result, Tag, Tiers, Ttl, View, WriteOptions,
 };
 
 use crate::load::claim::Right;
@@ -16,6 +16,7 @@ use crate::load::lease_end::LeaseEnd;
 use crate::load::{Landed, Leader, List, Loaded, Origin, Purpose, Say, Seat, Source, What};
 use crate::scope::{EntryOptions, Scope};
 use crate::shared::Shared;
+use crate::stamps::Stamps;
 
 /// A key whose load may begin.
 pub(crate) struct Granted {
@@ -23,6 +24,8 @@ pub(crate) struct Granted {
     pub(crate) right: Right,
     /// What is there all the same.
     pub(crate) seen: Option<Entry>,
+    /// The versions of its tags from before the load, where there is no lease that keeps them.
+    pub(crate) stamps: Option<Arc<Stamps>>,
     pub(crate) lease: LeaseEnd,
 }
 
@@ -80,10 +83,10 @@ pub(crate) async fn land<T: Send + Sync + 'static, O: Origin<T>>(
                     }
                     filled
                 }
-                Right::Unleased => Box::pin(unleased(scope, leader, &entry, Tiers::All)).await,
+                Right::Unleased => Box::pin(unleased(scope, one, &entry, Tiers::All)).await,
                 // Nothing but the nearest of several tiers is memory and nothing else.
                 Right::MemoryOnly if shared.capability.tiered || shared.capability.immediate => {
-                    Box::pin(unleased(scope, leader, &entry, Tiers::Nearest)).await
+                    Box::pin(unleased(scope, one, &entry, Tiers::Nearest)).await
                 }
                 Right::MemoryOnly => Ok(Filled::Refused),
             };
@@ -93,7 +96,7 @@ pub(crate) async fn land<T: Send + Sync + 'static, O: Origin<T>>(
             {
                 // It stays where it is; this node keeps its own version in memory, so that it doesn't load at every
                 // look-up until all nodes are up to date.
-                let _ = Box::pin(unleased(scope, leader, &entry, Tiers::Nearest)).await;
+                let _ = Box::pin(unleased(scope, one, &entry, Tiers::Nearest)).await;
             }
             outcomes.push(match settled(scope, leader, entry, rearmed, &stored) {
                 Ok(landed) => Ok(landed),
@@ -129,6 +132,14 @@ impl Verdict {
 }
 
 impl Granted {
+    /// Its lease once more, to be given back while its loader runs.
+    pub(crate) fn lease_again(&self) -> Option<FillToken> {
+        let Right::Lease(token) = &self.right else {
+            return None;
+        };
+        Some(FillToken::granted(&token.key(), token.seen()))
+    }
+
     /// Fills the lease, if there is one.
     fn fill(&mut self, entry: &Entry) -> Option<Fill> {
         match std::mem::replace(&mut self.right, Right::Filled) {
@@ -171,6 +182,7 @@ fn settled(
     match stored {
         Ok(Filled::Stored) => counters.fills.increment(),
         Ok(Filled::Refused) => counters.fills_refused.increment(),
+        Ok(Filled::LateTag) => counters.late_tags.increment(),
         Err(error) => counters.error(Operation::Fill, error.kind()),
     }
     match rearmed {
@@ -311,7 +323,7 @@ fn made<T: Send + Sync + 'static, O: Origin<T>>(
         options.to_mut().stale_for = Some(stale_for);
     }
     match &say.tags {
-        Some(Ok(tags)) => options.to_mut().tags.clone_from(tags),
+        Some(Ok(tags)) => options.to_mut().tags = tags.iter().cloned().map(Tag::from).collect(),
         Some(Err(error)) => trouble = Some(error.clone()),
         None => {}
     }
@@ -330,12 +342,14 @@ fn made<T: Send + Sync + 'static, O: Origin<T>>(
             };
             let again = again(seen, scope.lifetime(&options)).and_then(|entry| {
                 scope.check_options(&options)?;
-                match &say.tags {
-                    Some(Ok(tags)) => {
-                        entry.with_tags(tags.iter().cloned().map(Tag::from).collect())
-                    }
-                    _ => Ok(entry),
-                }
+                // The origin has just confirmed it: its tags' versions are those from before this load.
+                let tags: Vec<Tag> = if let Some(Ok(tags)) = &say.tags {
+                    tags.iter().cloned().map(Tag::from).collect()
+                } else {
+                    let tags = entry.head().tags().iter();
+                    tags.map(|tag| Tag::from(tag.name.clone())).collect()
+                };
+                entry.with_tags(tags)
             });
             again.map_err(|error| {
                 trouble.get_or_insert(error);
@@ -392,7 +406,7 @@ fn absent<T, O>(
     }
     // Nothing to stand in with.
     life.expires_at = life.fresh_until;
-    let tags = options.tags.iter().cloned().map(Tag::from).collect();
+    let tags = options.tags.clone();
     Entry::absent(life)
         .with_generation(view.generation)
         .with_schema(scope.spec.schema.unwrap_or_default())
@@ -401,13 +415,17 @@ fn absent<T, O>(
 
 /// Stores where there is no lease, unless the key was invalidated meanwhile: looked at before the write and, because
 /// an invalidation may come in between, again behind it.
-async fn unleased(
-    scope: Scope<'_>,
-    leader: &Leader,
-    entry: &Entry,
-    tiers: Tiers,
-) -> Result<Filled> {
+async fn unleased(scope: Scope<'_>, one: &Granted, entry: &Entry, tiers: Tiers) -> Result<Filled> {
+    let leader = &one.seat.leader;
     let (store, key) = (&scope.shared.store, leader.key());
+    let stamped = match &one.stamps {
+        Some(stamps) => stamps.on(entry),
+        None => Some(entry.clone()).filter(|entry| entry.head().tags().is_empty()),
+    };
+    // A tag that was named too late, or whose version could not be had before the load.
+    let Some(entry) = stamped else {
+        return Ok(Filled::LateTag);
+    };
     let writing = WriteOptions::default().with_tiers(tiers);
     if leader.is_detached() {
         return Ok(Filled::Refused);
@@ -434,6 +452,8 @@ async fn unstored(
         Right::MemoryOnly => Tiers::Nearest,
         Right::Lease(_) | Right::Filled | Right::Unleased => Tiers::All,
     };
+    // Asked before the lease is given back, which is news of the key as well.
+    let is_detached = leader.is_detached();
     if release(scope, right).await {
         one.lease.ended();
     }
@@ -454,7 +474,7 @@ async fn unstored(
             Ok(landed(entry, false))
         }
         // Unless somebody has written the key meanwhile.
-        Verdict::Fail(error) if leader.is_detached() && !shared.is_bypassed() => {
+        Verdict::Fail(error) if is_detached && !shared.is_bypassed() => {
             there_now(scope, leader, view).await.ok_or(error)
         }
         Verdict::Fail(error) => Err(error),

@@ -41,7 +41,7 @@ pub(crate) use self::budget::{Budget, Permit};
 pub(crate) use self::cooling::Cooling;
 pub(crate) use self::early::{Early, is_due};
 pub(crate) use self::flight::{Flight, Purpose};
-pub(crate) use self::flights::{Boarding, Flights, Landed, Leader, Seat, Waiting};
+pub(crate) use self::flights::{Boarding, Flights, Landed, Leader, Seat, Tagging, Waiting};
 pub(crate) use self::guarded::{Ended, guarded};
 pub(crate) use self::landing::nothing_to_modify;
 pub use self::loaded::{LoadContext, Loaded};

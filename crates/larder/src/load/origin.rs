@@ -1,5 +1,6 @@
 //! A loader as the engine runs it: for one key or for many.
 
+use std::any::TypeId;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use larder_core::{Error, ErrorKind, Result};
@@ -20,6 +21,9 @@ pub(crate) type Places<T> = List<(usize, Loaded<T>)>;
 
 /// What loads keys by their places in the call.
 pub(crate) trait Origin<T>: Send + Sync + 'static {
+    /// Whether it may name tags.
+    fn names_tags(&self) -> bool;
+
     /// Loads; answers what it found by places. An error is all keys'.
     fn load(
         &self,
@@ -29,6 +33,9 @@ pub(crate) trait Origin<T>: Send + Sync + 'static {
 
 /// A loader of one value; see [`GetOrLoad`](crate::GetOrLoad).
 pub trait LoadOne<T>: Send + 'static {
+    /// Whether it may name tags.
+    fn names_tags(&self) -> bool;
+
     /// Calls the loader.
     fn load_one(self, context: LoadContext<T>) -> impl Future<Output = Result<Loaded<T>>> + Send;
 }
@@ -45,6 +52,10 @@ where
     V: Into<Loaded<T>> + 'static,
     E: Into<BoxError> + 'static,
 {
+    fn names_tags(&self) -> bool {
+        names_tags::<T, V>()
+    }
+
     async fn load_one(self, _: LoadContext<T>) -> Result<Loaded<T>> {
         (self.0)().await.map(Into::into).map_err(failed)
     }
@@ -62,9 +73,18 @@ where
     V: Into<Loaded<T>> + 'static,
     E: Into<BoxError> + 'static,
 {
+    fn names_tags(&self) -> bool {
+        names_tags::<T, V>()
+    }
+
     async fn load_one(self, context: LoadContext<T>) -> Result<Loaded<T>> {
         (self.0)(context).await.map(Into::into).map_err(failed)
     }
+}
+
+/// Whether what a loader returns can say anything beside its value.
+fn names_tags<T: 'static, V: 'static>() -> bool {
+    TypeId::of::<V>() == TypeId::of::<Loaded<T>>()
 }
 
 /// The origin of one key.
@@ -82,6 +102,11 @@ impl<L> One<L> {
 }
 
 impl<T: Send + Sync + 'static, L: LoadOne<T>> Origin<T> for One<L> {
+    fn names_tags(&self) -> bool {
+        let loader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loader.as_ref().is_some_and(L::names_tags)
+    }
+
     fn load(
         &self,
         mut wanted: List<Wanted<T>>,
@@ -115,6 +140,10 @@ where
     V: Into<Loaded<T>> + 'static,
     E: Into<BoxError> + 'static,
 {
+    fn names_tags(&self) -> bool {
+        names_tags::<T, V>()
+    }
+
     fn load(
         &self,
         wanted: List<Wanted<T>>,

@@ -15,7 +15,7 @@ use tokio::task::coop::consume_budget;
 
 use crate::load::{
     Boarding, Caller, Flight, List, LoadContext, LoadPolicy, Loaded, Many, Origin, Outcome, Permit,
-    Places, Policy, Purpose, Seat, Source, Waiting, Wanted, alone, is_due, outcome_alone,
+    Places, Policy, Purpose, Seat, Source, Tagging, Waiting, Wanted, alone, is_due, outcome_alone,
     turned_away, wait,
 };
 use crate::operations::{Boxed, entry_options};
@@ -233,7 +233,10 @@ impl<'a, K, F> Batch<'a, K, F> {
         permit
     }
 
-    fn board(&self, place: usize) -> Boarding {
+    fn board<T: Send + Sync + 'static>(&self, place: usize) -> Boarding
+    where
+        Many<K, F>: Origin<T>,
+    {
         // A caller of many keys leaves all of them or none.
         let policy = Policy {
             cancel: false,
@@ -241,7 +244,15 @@ impl<'a, K, F> Batch<'a, K, F> {
         };
         let schema = self.scope.spec.schema.unwrap_or_default();
         let flights = self.scope.shared.flights();
-        flights.board(&self.keys[place], schema, &policy, Some(&self.news))
+        let names = Origin::<T>::names_tags(&*self.origin);
+        let tagging = || Tagging::of(&self.options, names);
+        flights.board(
+            &self.keys[place],
+            schema,
+            &policy,
+            Some(&self.news),
+            tagging,
+        )
     }
 
     fn begin<T: Send + Sync + 'static>(
@@ -286,7 +297,7 @@ impl<'a, K, F> Batch<'a, K, F> {
                 answers[place] = Some(Ok(outcome));
                 continue;
             }
-            match self.board(place) {
+            match self.board::<T>(place) {
                 Boarding::Full => {
                     let away = turned_away(&caller, self.policy);
                     let name = &self.names[place];
@@ -325,7 +336,7 @@ impl<'a, K, F> Batch<'a, K, F> {
     {
         let mut seats = List::new();
         for (place, entry) in due {
-            if let Boarding::Leading(leader, _) = self.board(place) {
+            if let Boarding::Leading(leader, _) = self.board::<T>(place) {
                 seats.push(Seat {
                     place,
                     leader,

@@ -11,7 +11,7 @@ use tokio::task::coop::consume_budget;
 use crate::generation::Known;
 use crate::load::{
     Boarding, Caller, Flight, LoadContext, LoadOne, One, Outcome, Policy, Purpose, Seat, Source,
-    Waiting, alone, outcome_alone, turned_away, wait,
+    Tagging, Waiting, alone, outcome_alone, turned_away, wait,
 };
 use crate::operations::answer::Answer;
 use crate::operations::load::GetOrLoad;
@@ -182,7 +182,11 @@ where
         cancel: policy.cancel && !behind,
         ..policy.clone()
     };
-    let (waiting, loader) = match shared.flights().board(key, schema, &loads_by, None) {
+    let tagging = || Tagging::of(&call.options, call.loader.names_tags());
+    let boarding = shared
+        .flights()
+        .board(key, schema, &loads_by, None, tagging);
+    let (waiting, loader) = match boarding {
         Boarding::Full => return Begun::Landed(turned_away(&caller, &policy)),
         Boarding::Joined(waiting) => {
             shared.counters.load_waits.increment();
@@ -260,7 +264,9 @@ where
         cancel: false,
         ..policy.clone()
     };
-    let boarding = shared.flights().board(&key, schema, &keeps_on, None);
+    let boarding = shared.flights().board(&key, schema, &keeps_on, None, || {
+        Tagging::of(&call.options, call.loader.names_tags())
+    });
     let Boarding::Leading(leader, _) = boarding else {
         return;
     };

@@ -14,6 +14,7 @@ mod pipeline;
 pub(crate) mod raw;
 pub(crate) mod remove;
 mod set;
+pub(crate) mod tags;
 pub(crate) mod update;
 mod warm;
 

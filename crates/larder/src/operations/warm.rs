@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use larder_core::{
     Backend, Error, ErrorKind, Fill, Filled, Key, Lease, LeaseOptions, Operation, Result, Sleep,
-    TagName, Ttl, Value, WriteOptions,
+    Ttl, Value, WriteOptions,
 };
 use tokio::task::yield_now;
 
@@ -348,7 +348,7 @@ fn with<'a, T, K, F>(
     if options.tags.is_empty() {
         return loading;
     }
-    loading.tags(options.tags.iter().map(TagName::as_str))
+    loading.tags(options.tags.iter().map(|tag| tag.name.as_str()))
 }
 
 /// What became of keys that were to be loaded.
@@ -409,6 +409,11 @@ async fn store(
         return Ok(stored);
     }
     let leasing = LeaseOptions::until(scope.now().saturating_add(LEASE)).with_view(writing.view);
+    // All of a warm-up have the same tags.
+    let leasing = match entries.first() {
+        Some(first) if !first.head().tags().is_empty() => leasing.with_template(first.clone()),
+        _ => leasing,
+    };
     let mut fills = Vec::with_capacity(keys.len());
     for (lease, entry) in shared
         .store
@@ -432,7 +437,7 @@ async fn store(
                 shared.counters.fills.increment();
                 report.stored += 1;
             }
-            Ok(Filled::Refused) => {
+            Ok(Filled::Refused | Filled::LateTag) => {
                 shared.counters.fills_refused.increment();
                 report.refused += 1;
             }

@@ -169,22 +169,57 @@ async fn a_byte_layer_above_memory_is_refused_and_told_where_to_go() {
 }
 
 #[tokio::test]
-async fn tags_without_a_tag_layer_are_refused() {
+async fn s5_wrong_tags_are_refused() {
     for stack in all().await {
-        let space = stack.cache.space::<u8>("n");
-        assert_eq!(
-            space.set("k", 1u8).tags(["t"]).await.unwrap_err().kind(),
-            ErrorKind::Unsupported
-        );
-        let load = space
-            .get_or_load("k", || async { Ok::<_, std::io::Error>(1u8) })
-            .tags(["t"])
-            .await;
-        assert_eq!(load.unwrap_err().kind(), ErrorKind::Unsupported);
-        assert_eq!(
-            space.set("k", 1u8).tags([""]).await.unwrap_err().kind(),
-            ErrorKind::KeyInvalid
-        );
+        let (cache, space) = (&stack.cache, stack.cache.space::<u8>("n"));
+        let load = || space.get_or_load("k", || async { Ok::<_, std::io::Error>(1u8) });
+        let (long, many) = ("x".repeat(257), || (0..33).map(|at| format!("t{at}")));
+        for bad in ["", "a\tb", &long] {
+            let errors = [
+                space.set("k", 1u8).tags([bad]).await.unwrap_err(),
+                load().tags([bad]).await.unwrap_err(),
+                cache.invalidate_tag(bad).await.unwrap_err(),
+                cache.expire_tags(["fine", bad]).await.unwrap_err(),
+                cache.stamps([bad]).await.unwrap_err(),
+            ];
+            for error in errors {
+                assert_eq!(error.kind(), ErrorKind::KeyInvalid, "{bad:?}");
+            }
+        }
+        let errors = [
+            space.set("k", 1u8).tags(many()).await.unwrap_err(),
+            load().tags(many()).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::TooManyTags);
+        }
+        let batch = cache.invalidate_tags((0..100_000).map(|at| format!("t{at}")));
+        assert_eq!(batch.await.unwrap_err().kind(), ErrorKind::BatchTooLarge);
+        cache.invalidate_tags([""; 0]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn tags_without_markers_are_refused() {
+    let clock = larder_testkit::ManualClock::new();
+    let store = Store::new(Minimal(larder_testkit::ReferenceBackend::new(
+        clock.shared(),
+    )));
+    let cache = Cache::builder("test").tier(store).clock(clock.shared());
+    let cache = cache.build().await.unwrap();
+    let space = cache.space::<u8>("n");
+    let load = space
+        .get_or_load("k", || async { Ok::<_, std::io::Error>(1u8) })
+        .tags(["t"]);
+    let errors = [
+        load.await.unwrap_err(),
+        space.set("k", 1u8).tags(["t"]).await.unwrap_err(),
+        cache.invalidate_tag("t").await.unwrap_err(),
+        cache.expire_tag("t").await.unwrap_err(),
+        cache.stamps(["t"]).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
     }
 }
 

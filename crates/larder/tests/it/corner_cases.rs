@@ -293,10 +293,13 @@ async fn a1_an_absence_may_be_for_ever() {
 }
 
 #[tokio::test]
-async fn a1_what_is_not_modified_cannot_be_tagged_either() {
+async fn a1_what_is_not_modified_cannot_have_too_many_tags_either() {
     let stack = memory().await;
     let space = stale(&stack).await;
-    let same = |_| async { Ok::<_, std::io::Error>(Loaded::<u32>::not_modified().tags(["red"])) };
+    let same = |_| async {
+        let tags = (0..33).map(|at| format!("t{at}"));
+        Ok::<_, std::io::Error>(Loaded::<u32>::not_modified().tags(tags))
+    };
     assert_eq!(*space.get_or_load_with("k", same).await.unwrap(), 50);
     assert_eq!(
         stack.cache.stats().errors,

@@ -13,6 +13,7 @@ mod a4_stand_ins;
 mod bad_input;
 mod c1_late_fills;
 mod c1_load_routes;
+mod c4_tags;
 mod c6_atomic;
 mod c7_read_your_writes;
 mod c8_one_truth;

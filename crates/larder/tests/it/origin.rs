@@ -19,6 +19,8 @@ pub(crate) struct Origin {
     dropped: Arc<AtomicU32>,
     down: Arc<AtomicBool>,
     gate: Arc<Semaphore>,
+    /// The tag that calls give to what they load.
+    tag: Option<&'static str>,
 }
 
 /// Tells that a loader was dropped before its end.
@@ -40,6 +42,7 @@ impl Origin {
             dropped: Arc::default(),
             down: Arc::default(),
             gate: Arc::new(Semaphore::new(0)),
+            tag: None,
         }
     }
 
@@ -61,6 +64,18 @@ impl Origin {
     pub(crate) fn after(self, calls: u32) -> Self {
         self.calls.store(calls, Ordering::SeqCst);
         self
+    }
+
+    /// Calls give what they load this tag.
+    pub(crate) fn tagging(self, tag: &'static str) -> Self {
+        Self {
+            tag: Some(tag),
+            ..self
+        }
+    }
+
+    pub(crate) fn tags(&self) -> Option<&'static str> {
+        self.tag
     }
 
     pub(crate) fn set_down(&self, down: bool) {
@@ -115,7 +130,7 @@ impl Origin {
     ) -> larder::Result<Outcome<u32>> {
         let origin = self.clone();
         let call = space.get_or_load(key, move || origin.loader());
-        call.policy(policy).detailed().await
+        call.tags(self.tag).policy(policy).detailed().await
     }
 }
 

@@ -413,14 +413,15 @@ async fn a_wrong_option_is_an_error_before_anything_is_drawn() {
     let draws = || -> (String, u32) { panic!("nothing is to be drawn") };
     let warm = || space.warm(std::iter::from_fn(move || Some(draws())));
     let keys = || space.warm_keys([1], origin.loader());
+    let many = || (0..33).map(|at| format!("t{at}"));
     let wrong = [
         (warm().concurrency(0), ErrorKind::ConfigInvalid),
         (warm().per_second(0), ErrorKind::ConfigInvalid),
         (warm().ttl(secs(0)), ErrorKind::TtlInvalid),
-        (warm().tags(["news"]), ErrorKind::Unsupported),
+        (warm().tags(many()), ErrorKind::TooManyTags),
         (keys().concurrency(0), ErrorKind::ConfigInvalid),
         (keys().ttl(secs(0)), ErrorKind::TtlInvalid),
-        (keys().tags(["news"]), ErrorKind::Unsupported),
+        (keys().tags(many()), ErrorKind::TooManyTags),
     ];
     for (warm, expected) in wrong {
         assert_eq!(warm.await.unwrap_err().kind(), expected);

@@ -1,0 +1,4 @@
+//! The tag layer around memory, Redis, and memory before Redis; on real servers.
+
+mod conformance;
+mod stacks;
