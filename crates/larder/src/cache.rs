@@ -16,7 +16,7 @@ use crate::generation::Known;
 use crate::limits::Limits;
 use crate::load::{LoadContext, LoadPolicy, RefreshLimits, Simple, WithContext};
 use crate::null::Null;
-use crate::operations::{Get, GetOrLoad, Pipeline, Set, SetIfAbsent, many, tags, update};
+use crate::operations::{Get, GetOrLoad, Pipeline, Set, SetIfAbsent, Sweep, many, tags, update};
 use crate::scope::{AtHand, Scope};
 use crate::shared::{Defaults, Shared};
 use crate::space::Space;
@@ -317,6 +317,21 @@ impl Cache {
         Ok(())
     }
 
+    /// Removes from the store what no look-up would find again: entries whose tags were invalidated, and those from before a
+    /// [`clear`](Self::clear). They would go by their time to live, or when they are read; this gives back their room sooner. At a limited rate,
+    /// once through the whole namespace; repeat it as often as its room is worth.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the store can't list its entries, a closed cache, or the store's trouble.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, what was removed is removed.
+    pub fn sweep(&self) -> Sweep<'_> {
+        Sweep::new(&self.shared)
+    }
+
     /// Numbers since the cache was built.
     pub fn stats(&self) -> CacheStats {
         CacheStats::new(&self.shared.counters, self.shared.store.stats())
@@ -389,6 +404,16 @@ impl Cache {
             undelivered,
             loads_stopped,
         })
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// Waits for so long, by the cache's clock.
+    pub(crate) async fn pause(&self, pause: Duration) {
+        let clock = &self.shared.clock;
+        clock.sleep_until(clock.now().saturating_add(pause)).await;
     }
 
     /// Loads in progress.

@@ -7,6 +7,7 @@ mod codec;
 pub mod config;
 mod counters;
 mod generation;
+mod invalidator;
 mod limits;
 mod load;
 mod null;
@@ -28,7 +29,8 @@ mod untyped;
 pub use larder_core::{
     Backend, Capability, Clock, Codec, CodecId, Deletion, Entry, EntryId, Error, ErrorKind,
     ErrorStatus, Finding, Head, Key, Layer, LayerRole, Namespace, Operation, Pattern, Result,
-    Severity, Store, TagName, Tier, TierCheck, TierStats, Ttl, codec as codecs,
+    Severity, Source as EventSource, SourceEvent, Store, TagName, Tier, TierCheck, TierStats, Ttl,
+    codec as codecs,
 };
 #[cfg(feature = "macros")]
 #[doc(inline)]
@@ -46,6 +48,7 @@ pub use larder_tiered::{TierLimits, Tiered};
 pub use self::builder::CacheBuilder;
 pub use self::cache::Cache;
 pub use self::codec::{CacheValue, DefaultCodec};
+pub use self::invalidator::{Invalidation, Invalidator};
 pub use self::limits::Limits;
 pub use self::load::{
     LoadContext, LoadOne, LoadPolicy, Loaded, Outcome, RefreshLimits, Retry, Simple, Source,
@@ -54,7 +57,7 @@ pub use self::load::{
 pub use self::operations::{
     Answer, Detailed, Each, Get, GetManyOrLoad, GetOrLoad, Handle, Id, Increment,
     InvalidateMatching, Keys, Loading, Optional, Pipeline, Plain, ReplaceIf, Replies, Reply, Set,
-    SetIfAbsent, SetMany, Warm, WarmReport, Within,
+    SetIfAbsent, SetMany, Sweep, Swept, Warm, WarmReport, Within,
 };
 pub use self::remaining::Remaining;
 pub use self::space::Space;

@@ -14,6 +14,7 @@ mod pipeline;
 pub(crate) mod raw;
 pub(crate) mod remove;
 mod set;
+mod sweep;
 pub(crate) mod tags;
 pub(crate) mod update;
 mod warm;
@@ -28,6 +29,7 @@ pub use self::many::SetMany;
 pub use self::matching::InvalidateMatching;
 pub use self::pipeline::{Handle, Pipeline, Replies, Reply, Within};
 pub use self::set::Set;
+pub use self::sweep::{Sweep, Swept};
 pub use self::update::{ReplaceIf, SetIfAbsent};
 pub use self::warm::{Warm, WarmReport};
 

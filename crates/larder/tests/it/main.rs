@@ -18,6 +18,7 @@ mod c6_atomic;
 mod c7_read_your_writes;
 mod c8_one_truth;
 mod corner_cases;
+mod invalidators;
 mod lifecycle;
 mod limits;
 mod many_corner_cases;
