@@ -153,7 +153,8 @@ fn paired(samples: &[f64], reference: &[f64]) -> f64 {
     median(&ratios)
 }
 
-fn median(samples: &[f64]) -> f64 {
+/// The middle one.
+pub(crate) fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

@@ -3,7 +3,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `memory.rs`, `load.rs`, `redis/` | the groups |
+//! | `memory.rs`, `load.rs`, `redis/`, `tags.rs` | the groups |
 //! | `hits.rs`, `pieces.rs`, `writes.rs`, `rss.rs`, `ratio.rs` | the parts of the group `memory` |
 //! | `work.rs`, `values.rs`, `zipf.rs` | keys, values, and the order in which they are asked for |
 //! | `harness.rs`, `alloc.rs` | measuring time, counting allocations |
@@ -23,6 +23,7 @@ mod ratio;
 mod redis;
 mod report;
 mod rss;
+mod tags;
 mod values;
 mod work;
 mod writes;
@@ -36,10 +37,10 @@ use self::report::{Measured, Table};
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
 
-const GROUPS: [&str; 3] = ["memory", "load", "redis"];
+const GROUPS: [&str; 4] = ["memory", "load", "redis", "tags"];
 
 const USAGE: &str = "\
-usage: larder-benches memory|load|redis|all [--rounds N] [--print]
+usage: larder-benches memory|load|redis|tags|all [--rounds N] [--print]
 
   --rounds N   how often each contender takes its turn (default 25)
   --print      leave docs/benchmarks.md alone";
@@ -119,6 +120,7 @@ fn run(group: &str, options: &Options) -> Result<(), String> {
     let measured: Measured = match group {
         "memory" => memory::tables(options.rounds)?.into(),
         "load" => load::tables(options.rounds).into(),
+        "tags" => tags::measured(options.rounds),
         _ => redis::measured(options.rounds),
     };
     for table in &measured.tables {

@@ -4,7 +4,7 @@ use crate::process;
 use crate::report::Report;
 
 /// What the benchmark program knows; `docs/benchmarks.md` says what each measures.
-pub(crate) const GROUPS: &[&str] = &["memory", "load", "redis", "all"];
+pub(crate) const GROUPS: &[&str] = &["memory", "load", "redis", "tags", "all"];
 
 const PACKAGE: &str = "larder-benches";
 

@@ -38,7 +38,7 @@ cargo xtask <command>
 
   test             every test of the default members, doctests and examples included
   check [STEP…]    formatting, lints, docs, features, dependency rules, tidiness, licences; or the steps named
-  bench <GROUP>    measures against the raw engines; a group is memory, load, redis or all
+  bench <GROUP>    measures against the raw engines; a group is memory, load, redis, tags or all
   redis up [--port N]
                    starts a Redis server to play with, on a free port, and prints the line for one's shell
   redis down       stops it

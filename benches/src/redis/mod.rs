@@ -11,6 +11,7 @@ mod writes;
 
 use self::callers::Callers;
 use self::stage::Stage;
+pub(crate) use self::stage::version;
 use crate::report::Measured;
 
 /// Turns are short here, and a network's times spread wider than memory's: so there are more of them.

@@ -141,13 +141,18 @@ impl Stage {
 
     /// The server's name and version.
     pub(super) fn version(&self) -> String {
-        let version = self.server.command(&["INFO", "server"]);
-        let version = version.text();
-        let version = version
-            .lines()
-            .find_map(|line| line.strip_prefix("redis_version:"));
-        format!("Redis {}", version.unwrap_or("of unknown version"))
+        version(&self.server)
     }
+}
+
+/// A server's name and version.
+pub(crate) fn version(server: &RedisServer) -> String {
+    let version = server.command(&["INFO", "server"]);
+    let version = version.text();
+    let version = version
+        .lines()
+        .find_map(|line| line.strip_prefix("redis_version:"));
+    format!("Redis {}", version.unwrap_or("of unknown version"))
 }
 
 impl Inner {

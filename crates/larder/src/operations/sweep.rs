@@ -68,7 +68,8 @@ impl<'a> Sweep<'a> {
             if cursor.is_none() {
                 return Ok(swept);
             }
-            let takes = Duration::from_secs_f64(count as f64 / f64::from(self.per_second));
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            let takes = Duration::from_secs(1) * count / self.per_second;
             shared.clock.sleep_until(began.saturating_add(takes)).await;
         }
     }
