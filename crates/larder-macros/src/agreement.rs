@@ -47,15 +47,20 @@ pub(crate) fn check(written: &Written, function: &Function, options: &Options) -
         problems.add(Error::new(name.span(), message));
     }
     for parameter in written.stated_parameters() {
-        if !is_ignored(parameter)
-            && !is_used(&text(parameter))
-            && !names.is_told_apart_by_types(parameter)
-        {
-            let message = format!(
-                "`{parameter}` is in no argument and not in the value, so two calls that differ in it would share an entry: list it in `ignore = [{parameter}]` if they may"
-            );
-            problems.add(Error::new(parameter.span(), message));
+        if is_ignored(parameter) || is_used(&text(parameter)) {
+            continue;
         }
+        let where_to = match names.place(parameter, &is_ignored) {
+            Place::Value | Place::IgnoredArgument => continue,
+            Place::Argument => {
+                "is in the type of an argument, whose text may be the same for two types"
+            }
+            Place::Nowhere => "is in no argument and not in the value",
+        };
+        let message = format!(
+            "`{parameter}` {where_to}, so two calls that differ in it would share an entry: list it in `ignore = [{parameter}]` if they may"
+        );
+        problems.add(Error::new(parameter.span(), message));
     }
     problems.or(())
 }
@@ -132,18 +137,34 @@ impl Names<'_> {
         Err(Error::new(ignored.span(), message))
     }
 
-    /// Whether the types of the arguments, or that of the value, depend on the parameter.
-    fn is_told_apart_by_types(&self, parameter: &Ident) -> bool {
-        let arguments = self.function.arguments.iter();
-        let mut shapes = arguments
-            .map(|argument| &argument.shape)
-            .chain([&self.function.value]);
+    /// Where a generic parameter has to do with what is kept.
+    fn place(&self, parameter: &Ident, is_ignored: &impl Fn(&Ident) -> bool) -> Place {
         let name = parameter.to_string();
-        shapes.any(|shape| {
-            scan::find(&shape.to_token_stream(), &|token| {
-                scan::is_word(token, &name)
-            })
-            .is_some()
-        })
+        let depends = |shape: &dyn ToTokens| {
+            let is_it = |token: &_| scan::is_word(token, &name);
+            scan::find(&shape.to_token_stream(), &is_it).is_some()
+        };
+        if depends(&self.function.value) {
+            return Place::Value;
+        }
+        let arguments = self.function.arguments.iter();
+        let mut place = Place::Nowhere;
+        for argument in arguments.filter(|argument| depends(&argument.shape)) {
+            if !is_ignored(&argument.name) {
+                return Place::Argument;
+            }
+            place = Place::IgnoredArgument;
+        }
+        place
     }
+}
+
+enum Place {
+    /// In the value's type: entries of several types don't meet in one space.
+    Value,
+    /// In an argument that counts.
+    Argument,
+    /// In arguments alone that two calls may differ in.
+    IgnoredArgument,
+    Nowhere,
 }

@@ -109,7 +109,7 @@ use proc_macro::TokenStream;
 /// `Hash`, as 16 hexadecimal digits: for what is long or can't be printed.
 ///
 /// Each argument stands in a template or in `ignore`, or it is an error: two calls that differ in it would share an
-/// entry. `self` is neither: services that return different values need different spaces.
+/// entry. So does a type that the function is generic over, unless the value's type has it: `5u8` and `5u64` have one text. `self` is neither: services that return different values need different spaces.
 ///
 /// # Keys that meet
 ///
@@ -122,7 +122,8 @@ use proc_macro::TokenStream;
 /// - **The hash is no protection**: somebody who chooses an argument can find two with the same hash, and have one answered
 ///   with the other's value. Hash such arguments by a cryptographic function of your own, and put that into the key.
 /// - The default key of a method has no type's name in it: two types in one module with methods of the same name need
-///   different spaces, or keys.
+///   different spaces, or keys. Nor has that of a function within a function the outer one's name: two of one name in one
+///   module meet as well.
 ///
 /// # What a load needs
 ///
@@ -145,6 +146,9 @@ use proc_macro::TokenStream;
 /// Errors of the compiler say so: functions that aren't async, or are unsafe; `self`, `&mut self` and other receivers than
 /// `&self`; arguments of type `impl Trait`, `&mut T`, `&dyn Trait`, with references inside (`Option<&str>`), or without
 /// a name (patterns); values that borrow or have no name.
+///
+/// Recursion by way of the cached function itself, whose future would hold itself: let a plain function in between box it,
+/// `fn again(n: u32) -> Pin<Box<dyn Future<Output = …> + Send>> { Box::pin(cached(n)) }`.
 ///
 /// Less clearly: functions of an `impl` without `self` (the sibling isn't found), methods of a trait or of its `impl`
 /// (the siblings are no members), a `Result` under another name (it is taken for the value).

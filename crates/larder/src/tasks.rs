@@ -19,7 +19,24 @@ pub(crate) struct Tasks(Mutex<Running>);
 #[derive(Default)]
 struct Running {
     tasks: JoinSet<()>,
+    /// How many are on their first steps in their callers' tasks.
+    starting: u64,
+    /// Who waits for all of them to end.
+    drainer: Option<Waker>,
     closed: bool,
+}
+
+/// A task on its first steps.
+struct Starting<'a>(&'a Tasks);
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        let mut running = self.0.lock();
+        running.starting -= 1;
+        if let Some(drainer) = running.drainer.take() {
+            drainer.wake();
+        }
+    }
 }
 
 /// How long tasks that are stopped have to end: in real time, because it is the runtime that is waited for.
@@ -33,25 +50,36 @@ impl Tasks {
         mut task: Pin<Box<dyn Future<Output = ()> + Send>>,
         at_once: bool,
     ) -> Result<()> {
-        if at_once && !self.lock().closed && Handle::try_current().is_ok() {
-            // The task's own waker replaces this one as soon as it is polled again.
-            let mut context = Context::from_waker(Waker::noop());
-            if task.as_mut().poll(&mut context).is_ready() {
-                return Ok(());
-            }
+        let starting = match Handle::try_current() {
+            Ok(_) if at_once => self.starting(),
+            _ => None,
+        };
+        let Some(starting) = starting else {
+            return self.spawn(task);
+        };
+        // The task's own waker replaces this one as soon as it is polled again.
+        let mut context = Context::from_waker(Waker::noop());
+        if task.as_mut().poll(&mut context).is_pending() {
+            // It began before a closing that may have come meanwhile, which waits for it.
+            let handle = current()?;
+            self.lock().tasks.spawn_on(task, &handle);
         }
-        self.spawn(task)
+        drop(starting);
+        Ok(())
+    }
+
+    fn starting(&self) -> Option<Starting<'_>> {
+        let mut running = self.lock();
+        if running.closed {
+            return None;
+        }
+        running.starting += 1;
+        Some(Starting(self))
     }
 
     /// Starts a task on the caller's runtime.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-        let handle = Handle::try_current().map_err(|error| {
-            Error::new(
-                ErrorKind::RuntimeGone,
-                "a load needs a running tokio runtime",
-            )
-            .with_source(error)
-        })?;
+        let handle = current()?;
         let mut running = self.lock();
         if running.closed {
             return Err(Error::new(ErrorKind::Closed, "the cache was closed"));
@@ -70,7 +98,11 @@ impl Tasks {
             loop {
                 match running.tasks.poll_join_next(context) {
                     Poll::Ready(Some(_)) => {}
-                    Poll::Ready(None) => return Poll::Ready(()),
+                    Poll::Ready(None) if running.starting == 0 => return Poll::Ready(()),
+                    Poll::Ready(None) => {
+                        running.drainer = Some(context.waker().clone());
+                        return Poll::Pending;
+                    }
                     Poll::Pending => return Poll::Pending,
                 }
             }
@@ -81,7 +113,7 @@ impl Tasks {
         let left = {
             let mut running = self.lock();
             running.tasks.abort_all();
-            running.tasks.len() as u64
+            running.tasks.len() as u64 + running.starting
         };
         // A task that is stopped gives its lease back as it goes, which the store must still be there for. Not
         // awaited: a task on a runtime that nobody drives would never end.
@@ -101,4 +133,14 @@ impl Tasks {
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn current() -> Result<Handle> {
+    Handle::try_current().map_err(|error| {
+        Error::new(
+            ErrorKind::RuntimeGone,
+            "a load needs a running tokio runtime",
+        )
+        .with_source(error)
+    })
 }

@@ -88,7 +88,7 @@ async fn names_of_arguments_collide_with_nothing() {
     assert!(!origin.has("k:c:1").await);
 }
 
-#[cached(cache = origin.names, key = "{id}:{N}", ignore = [origin])]
+#[cached(cache = origin.names, key = "{id}:{N}", ignore = [origin, T])]
 async fn generic<T, const N: usize>(origin: &Origin, id: &T) -> Result<String, Infallible>
 where
     T: Display + Debug + Clone + Hash + Send + Sync + 'static,

@@ -17,4 +17,11 @@ async fn generic<T: Default, const N: usize>(code: &str) -> Result<String, std::
     Ok(code.repeat(N))
 }
 
+#[cached(cache = names(), key = "{id}")]
+async fn shown<T: std::fmt::Display + Clone + Send + Sync + 'static>(
+    id: T,
+) -> Result<String, std::io::Error> {
+    Ok(id.to_string())
+}
+
 fn main() {}

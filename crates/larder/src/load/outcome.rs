@@ -10,7 +10,8 @@ pub struct Outcome<T> {
     pub value: Option<Arc<T>>,
     /// Where it came from.
     pub source: Source,
-    /// Whether its time to live was over.
+    /// Whether its time to live was over. After a load that failed a stale value counts as fresh again for the
+    /// [throttle interval](crate::LoadPolicy::throttle): who is answered within it can't tell.
     pub stale: bool,
     /// Whether this caller waited for a load that another one had begun.
     pub waited: bool,

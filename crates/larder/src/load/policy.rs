@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder_core::{Error, ErrorKind, Result};
+use larder_core::{Error, ErrorKind, Result, Ttl};
 
 use crate::load::Early;
 
@@ -100,6 +100,9 @@ impl LoadPolicy {
     /// can say otherwise each time. Zero: not at all. Default: 60 seconds, or the entry's time to live if that is
     /// shorter.
     pub fn negative_ttl(mut self, negative_ttl: Duration) -> Self {
+        if negative_ttl > Ttl::MAX {
+            self.fail("negative_ttl is longer than can be stored");
+        }
         self.negative_ttl = Some(negative_ttl);
         self
     }
@@ -140,7 +143,7 @@ impl LoadPolicy {
         self
     }
 
-    /// How long a caller waits for a load in progress. Then it gets [`ErrorKind::Timeout`], or loads for itself alone
+    /// How long a caller waits for a load that another one has begun. Then it gets [`ErrorKind::Timeout`], or loads for itself alone
     /// if [`LoadPolicy::load_after_wait`] says so. Default: twice the timeout and 10 seconds, which is only reached if
     /// nobody drives the load.
     pub fn max_wait(mut self, max_wait: Duration) -> Self {
@@ -148,7 +151,7 @@ impl LoadPolicy {
         self
     }
 
-    /// A caller that has waited for [`LoadPolicy::max_wait`] calls its own loader, and what that finds is not stored.
+    /// A caller that has waited for [`LoadPolicy::max_wait`] in vain calls its own loader, and what that finds is not stored.
     /// Default: off, it gets an error.
     pub fn load_after_wait(mut self) -> Self {
         self.load_after_wait = Some(true);
@@ -219,9 +222,10 @@ impl LoadPolicy {
 }
 
 impl Policy {
-    /// How long a caller waits at most.
-    pub(crate) fn patience(&self) -> Duration {
+    /// How long a caller waits at most; for another one's load, or for its own, which the timeout ends.
+    pub(crate) fn patience(&self, for_another: bool) -> Duration {
         self.max_wait
+            .filter(|_| for_another)
             .unwrap_or_else(|| self.timeout.saturating_mul(2).saturating_add(PATIENCE))
     }
 }

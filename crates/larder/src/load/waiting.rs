@@ -118,7 +118,7 @@ pub(crate) async fn wait<T: Send + Sync + 'static>(
     let _edges = cycle::wait_for(waiting.flight())?;
     let clock = &caller.scope.shared.clock;
     let begun = caller.begun;
-    let patience = begun.saturating_add(policy.patience());
+    let patience = begun.saturating_add(policy.patience(caller.waited));
     if let Some(soft) = policy.soft_timeout
         && caller.stale.is_some()
     {
@@ -146,7 +146,7 @@ pub(crate) async fn wait<T: Send + Sync + 'static>(
         ErrorKind::Timeout,
         format!(
             "the load in progress has not ended within {:?}",
-            policy.patience()
+            policy.patience(caller.waited)
         ),
     ))
 }

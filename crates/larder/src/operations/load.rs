@@ -101,13 +101,15 @@ impl<T, L, A> GetOrLoad<'_, T, L, A> {
     }
 
     /// Loads even if a fresh value is there, and replaces it. Callers who ask meanwhile are still
-    /// answered from the cache. Fails as the loader does, unless what is there is stale. Default: off.
+    /// answered from the cache. Fails as the loader does, unless what is there is stale. Calls the origin each time, also within the
+    /// [throttle interval](LoadPolicy::throttle). Default: off.
     pub fn refresh(mut self) -> Self {
         self.how.refresh = true;
         self
     }
 
-    /// Looks up as ever; but what has to be loaded is loaded for this caller alone, and not stored. Default: off.
+    /// Looks up as ever; but what has to be loaded is loaded for this caller alone, and not stored: neither is that it failed, so
+    /// the [throttle](LoadPolicy::throttle) isn't for it. Default: off.
     pub fn no_store(mut self) -> Self {
         self.how.no_store = true;
         self
@@ -121,7 +123,8 @@ impl<T, L, A> GetOrLoad<'_, T, L, A> {
         self
     }
 
-    /// What is answered if the load fails and no stale value is at hand. It is not stored. Default: the error.
+    /// What is answered if the load fails, panics, takes too long or can't begin, and no stale value is at hand. It is not stored. An absence, a
+    /// cycle and a wrong key are none of these. Default: the error.
     pub fn default_value(mut self, value: impl Into<Arc<T>>) -> Self {
         self.default = Some(value.into());
         self

@@ -236,3 +236,26 @@ async fn a3_a_load_that_takes_longer_than_a_lease_lasts_unheard_of_is_stored() {
     space.get_or_load("k", load).await.unwrap();
     assert_eq!(space.get("k").await.unwrap().as_deref(), Some(&1));
 }
+
+#[tokio::test]
+async fn a3_patience_is_for_the_loads_of_others() {
+    for stack in all().await {
+        let (space, origin) = (stack.cache.space::<u32>("n"), Origin::held());
+        for policy in [
+            LoadPolicy::new().max_wait(secs(5)),
+            LoadPolicy::new().max_wait(secs(0)).load_after_wait(),
+            LoadPolicy::new().max_wait(secs(5)).cancel_when_abandoned(),
+        ] {
+            let before = origin.calls();
+            let load = origin.start(&space, "k", policy);
+            until("it loads", || origin.calls() == before + 1).await;
+            stack.clock.advance(secs(10));
+            a_while().await;
+            origin.let_one_go();
+            let loaded = value(soon(stack.name, load).await.unwrap());
+            assert_eq!(loaded, before + 1, "{}", stack.name);
+            quiet(&stack).await;
+            space.delete("k").await.unwrap();
+        }
+    }
+}

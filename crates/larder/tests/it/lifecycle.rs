@@ -208,6 +208,39 @@ async fn closing_waits_for_loads_up_to_its_deadline_and_reports_the_rest() {
     assert_eq!(again, larder::Closed::default(), "twice is no error");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_waits_for_a_loader_on_its_first_steps() {
+    for in_time in [true, false] {
+        let stack = crate::stacks::memory().await;
+        let space = stack.cache.space::<u32>("n");
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (leave, left) = std::sync::mpsc::channel::<()>();
+        let loading = tokio::spawn(async move {
+            let loader = move || {
+                begun.send(()).unwrap();
+                // It works where it stands.
+                left.recv().unwrap();
+                std::future::ready(Ok::<_, std::io::Error>(1u32))
+            };
+            space.get_or_load("k", loader).await
+        });
+        has_begun.await.unwrap();
+        let cache = stack.cache.clone();
+        let closing = tokio::spawn(async move { cache.close(secs(3)).await });
+        stack.clock.wait_for_sleepers(1).await;
+        assert!(!closing.is_finished());
+        if in_time {
+            leave.send(()).unwrap();
+        } else {
+            stack.clock.advance(secs(3));
+        }
+        let closed = closing.await.unwrap().unwrap();
+        assert_eq!(closed.loads_stopped, u64::from(!in_time));
+        let _ = leave.send(());
+        assert_eq!(*loading.await.unwrap().unwrap(), 1);
+    }
+}
+
 #[tokio::test]
 async fn closing_lets_a_load_end() {
     let stack = crate::stacks::memory().await;
