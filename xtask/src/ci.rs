@@ -12,6 +12,9 @@ pub(crate) fn steps(workspace: &Workspace, report: &mut Report) {
     });
     check::steps(workspace, &[], report);
     test::steps(workspace, report);
+    report.step("model", "cargo test --package larder-model", || {
+        process::run(&mut process::cargo(["test", "--package", "larder-model"]))
+    });
     report.step(
         "benchmarks compile",
         "cargo check --package larder-benches --all-targets",

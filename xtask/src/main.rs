@@ -43,7 +43,7 @@ cargo xtask <command>
                    starts a Redis server to play with, on a free port, and prints the line for one's shell
   redis down       stops it
   timelines        draws the pictures of docs/loading.md anew
-  ci               all that .ci/run runs: check, test, benchmarks compile; ends in a table of times";
+  ci               all that .ci/run runs: check, test, the model, benchmarks compile; ends in a table of times";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

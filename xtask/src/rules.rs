@@ -37,6 +37,7 @@ const LAYERS: &[(&str, Ours)] = &[
     ),
     ("larder-postgres", Ours::Only(&["larder-core"])),
     ("larder-macros", Ours::Only(&[])),
+    ("larder-model", Ours::Only(&[])),
     ("larder-rate-limit", Ours::All),
     ("larder-sessions", Ours::All),
     ("larder-cli", Ours::All),
