@@ -152,7 +152,12 @@ impl Backend for Tagged {
     #[inline]
     fn peek(&self, key: &Key<'_>, now: Timestamp) -> Peek {
         match self.inner.peek(key, now) {
-            Peek::Hit(entry) if !entry.head().tags().is_empty() => self.peek_tagged(key, entry),
+            // What hangs on a tagged entry is nearer than its tags.
+            Peek::Hit(entry) => match self.accepts_at_once(&entry) {
+                Some(true) => Peek::Hit(entry),
+                None if entry.head().tags().is_empty() => Peek::Hit(entry),
+                _ => self.peek_tagged(key, entry),
+            },
             other => other,
         }
     }

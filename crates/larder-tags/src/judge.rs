@@ -10,6 +10,8 @@ use larder_core::{
     Timestamp, Version,
 };
 
+use smallvec::SmallVec;
+
 use crate::backend::Tagged;
 use crate::state::State;
 use crate::states::States;
@@ -28,7 +30,8 @@ pub(crate) enum Standing {
 struct Carried {
     /// Whose states they are: several stacks may share one memory.
     owner: Arc<States>,
-    tags: Box<[(Arc<State>, u64)]>,
+    /// In place where they are few, because a hit reads them.
+    tags: SmallVec<[(Arc<State>, u64); 2]>,
 }
 
 fn number(tag: &Tag) -> u64 {
@@ -36,19 +39,24 @@ fn number(tag: &Tag) -> u64 {
 }
 
 impl Tagged {
-    /// Whether all of an entry's tags are known to have the versions that it carries.
+    /// As [`Tagged::accepts`], where something hangs on the entry already; `None` where nothing does.
     #[inline]
+    pub(crate) fn accepts_at_once(&self, entry: &Entry) -> Option<bool> {
+        let carried = entry.slot().get()?.downcast_ref::<Carried>()?;
+        if !Arc::ptr_eq(&carried.owner, &self.states) {
+            return None;
+        }
+        let mut tags = carried.tags.iter();
+        Some(tags.all(|(state, version)| state.accepts(*version)))
+    }
+
+    /// Whether all of an entry's tags are known to have the versions that it carries.
     pub(crate) fn accepts(&self, key: &Key<'_>, entry: &Entry) -> bool {
-        let carried = entry
+        entry
             .slot()
             .get_or_init(|| self.carried(key.namespace(), entry.head()));
-        match carried.downcast_ref::<Carried>() {
-            Some(carried) if Arc::ptr_eq(&carried.owner, &self.states) => {
-                let mut tags = carried.tags.iter();
-                tags.all(|(state, version)| state.accepts(*version))
-            }
-            _ => self.accepts_head(key, entry.head()),
-        }
+        self.accepts_at_once(entry)
+            .unwrap_or_else(|| self.accepts_head(key, entry.head()))
     }
 
     /// As [`Tagged::accepts`], where nothing hangs on the entry.

@@ -22,7 +22,7 @@ async fn filled_across(bump: bool, names: [&str; 2]) -> (Filled, Option<Entry>) 
             .with_tags(vec![Tag::from(tag(name))])
             .expect("one tag")
     };
-    let (asked, named) = (names[0], names[1]);
+    let [asked, given] = names;
     let until = LeaseOptions::until(Timestamp::from_millis(u64::MAX / 2_000_000));
     let lease = store
         .lease(&[key], &until.with_template(entry(asked)))
@@ -32,7 +32,7 @@ async fn filled_across(bump: bool, names: [&str; 2]) -> (Filled, Option<Entry>) 
     };
     let options = WriteOptions::default();
     if bump {
-        let marker = [Marker::tag(&namespace, tag(named))];
+        let marker = [Marker::tag(&namespace, tag(given))];
         inner
             .bump(&marker, &options)
             .await
@@ -40,7 +40,7 @@ async fn filled_across(bump: bool, names: [&str; 2]) -> (Filled, Option<Entry>) 
     }
     let fill = Fill {
         token,
-        entry: entry(named),
+        entry: entry(given),
     };
     let filled = store.fill(vec![fill], &options).await.remove(0);
     let found = store.get(&key, &ReadOptions::default()).await;
