@@ -53,7 +53,11 @@ impl Redis {
             Arc::clone(&context.clock),
         ));
         let first = match Link::first(&shared).await {
-            Ok(link) => Some(link),
+            Ok((link, reader)) => {
+                link.up(&shared);
+                link::open_readers(&shared, reader).await;
+                Some(link)
+            }
             Err(error) if error.is_temporary() && shared.settings.start == Start::Degraded => {
                 tracing::warn!(cache = shared.namespace.as_str(), %error, "redis: started without it");
                 shared.changes.publish(&larder_core::Change::LinkDown);
@@ -62,10 +66,6 @@ impl Redis {
             }
             Err(error) => return Err(error),
         };
-        if let Some(link) = &first {
-            link.up(&shared);
-            link::open_readers(&shared).await;
-        }
         let mut tasks = JoinSet::new();
         tasks.spawn(link::keep_primary(Arc::clone(&shared), first));
         tasks.spawn(renew::keep_held(Arc::clone(&shared)));

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use larder_core::{ReadOptions, Severity, TierCheck};
 
-use crate::driver::Command;
-use crate::facts::Facts;
-use crate::shared::Shared;
+use crate::driver::{Command, Fault};
+use crate::facts::{Facts, Policy};
+use crate::link;
+use crate::self_test::{self, Verdict};
+use crate::shared::{Primary, Shared};
 
 /// An offset of clocks above this is worth a word.
 const OFFSET: Duration = Duration::from_secs(1);
@@ -25,14 +27,47 @@ impl Shared {
             let latency = self.clock.now().saturating_since(asked);
             let left = within.saturating_sub(latency);
             let facts = Facts::ask(&primary.connection, left).await?;
-            Ok::<_, larder_core::Error>((latency, facts))
+            Ok::<_, larder_core::Error>((latency, facts, primary))
         };
         match looked.await {
-            Ok((latency, facts)) => self.findings(TierCheck::new("redis", latency), &facts),
+            Ok((latency, facts, primary)) => {
+                let check = self.findings(TierCheck::new("redis", latency), &facts);
+                if facts.check().is_err() {
+                    return check;
+                }
+                let left = within.saturating_sub(self.clock.now().saturating_since(asked));
+                self.tested(check, &primary, left).await
+            }
             Err(error) => {
                 let took = self.clock.now().saturating_since(asked);
                 TierCheck::new("redis", took).with_finding(Severity::Error, error.to_string())
             }
+        }
+    }
+
+    /// What the self-test finds, now.
+    async fn tested(&self, check: TierCheck, primary: &Primary, within: Duration) -> TierCheck {
+        let tested = async {
+            let lane =
+                (0..self.lanes()).find_map(|lane| self.lane(lane).filter(|it| it.is_alive()));
+            let other = match lane {
+                Some(reader) => reader,
+                None => link::open_reader_at(self, &primary.run).await?,
+            };
+            // Half of it for the push, half for the sign of life if there is none.
+            self_test::examine(self, primary, &other, within / 2).await
+        };
+        let tested = tokio::time::timeout(within, tested).await;
+        match tested.unwrap_or(Err(Fault::Timeout.into())) {
+            Ok(Verdict::Sound) => check,
+            Ok(Verdict::Untried(why)) => check.with_finding(
+                Severity::Warning,
+                format!(
+                    "whether changes are told can't be tried: {}",
+                    larder_core::Error::from(why).message()
+                ),
+            ),
+            Err(error) => check.with_finding(Severity::Error, error.message().to_owned()),
         }
     }
 
@@ -80,26 +115,23 @@ impl Shared {
 }
 
 fn eviction(check: TierCheck, facts: &Facts) -> TierCheck {
-    match facts.get("maxmemory_policy") {
-        Some("allkeys-random") => check.with_finding(
-            Severity::Warning,
-            "maxmemory-policy allkeys-random drops hot keys as readily as cold ones, the markers of tags and of \
-             the generation among them: use volatile-lfu, volatile-lru or allkeys-lfu",
-        ),
-        Some(policy) if policy.starts_with("allkeys-") => check.with_finding(
-            Severity::Info,
-            format!(
-                "maxmemory-policy {policy} may drop markers that nobody reads; their entries are then loaded anew"
-            ),
-        ),
-        Some("noeviction") if facts.number("maxmemory").is_some_and(|most| most > 0) => check
+    let policy = facts.policy();
+    let severity = match policy {
+        // With that no store would be opened.
+        Policy::Random => Severity::Error,
+        Policy::AnyKey(_) => Severity::Info,
+        _ => Severity::Warning,
+    };
+    match (policy.objection(), policy) {
+        (Some(objection), _) => check.with_finding(severity, objection),
+        (None, Policy::Never) if facts.number("maxmemory").is_some_and(|most| most > 0) => check
             .with_finding(
-                Severity::Warning,
+                severity,
                 "maxmemory-policy noeviction refuses writes once the memory is full: use volatile-lfu or \
                  allkeys-lfu for a cache",
             ),
-        Some("noeviction") => check.with_finding(
-            Severity::Warning,
+        (None, Policy::Never) => check.with_finding(
+            severity,
             "there is no maxmemory: what has no time to live stays until the machine's memory is full",
         ),
         _ => check,

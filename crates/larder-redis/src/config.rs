@@ -262,9 +262,9 @@ impl RedisBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::ConfigInvalid`] for wrong settings, [`ErrorKind::Unsupported`] for a server that
-    /// can't do what is needed, [`ErrorKind::Unavailable`] if it can't be reached, refuses the
-    /// credentials or forbids what is needed.
+    /// [`ErrorKind::ConfigInvalid`] for wrong settings, the server's `maxmemory-policy` among them;
+    /// [`ErrorKind::Unsupported`] for a server that can't do what is needed, or whose changes aren't told;
+    /// [`ErrorKind::Unavailable`] if it can't be reached, refuses the credentials or forbids what is needed.
     pub async fn connect(self, context: &TierContext) -> Result<Redis> {
         Redis::open(self.settings()?, context).await
     }

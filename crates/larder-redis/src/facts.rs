@@ -1,5 +1,7 @@
 //! What a server says about itself in `INFO`: managed servers forbid `CONFIG`.
 
+use std::borrow::Cow;
+
 use larder_core::{Error, ErrorKind, Result};
 
 use crate::driver::{Command, Connection, Fault, Reply};
@@ -7,6 +9,48 @@ use crate::driver::{Command, Connection, Fault, Reply};
 /// The answer to `INFO`, read where it is needed.
 #[derive(Debug)]
 pub(crate) struct Facts(String);
+
+/// How a server makes room where its memory is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy<'a> {
+    /// Any key, by chance.
+    Random,
+    /// Any key, by this rule.
+    AnyKey(&'a str),
+    /// It doesn't, and refuses writes.
+    Never,
+    /// Keys with an end alone.
+    Suitable,
+    /// The server doesn't say.
+    Unknown,
+}
+
+impl Policy<'_> {
+    /// What is to be said against it, with what to use; nothing of those that lose nothing.
+    pub(crate) fn objection(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Random => Some(
+                "maxmemory-policy allkeys-random drops hot keys as readily as cold ones, the markers of tags and of \
+                 the generation among them: use volatile-lfu or volatile-lru (allkeys-lfu and allkeys-lru are \
+                 accepted too)"
+                    .into(),
+            ),
+            Self::AnyKey(policy) => Some(
+                format!(
+                    "maxmemory-policy {policy} may drop markers that nobody reads; their entries are then loaded \
+                     anew (volatile-lfu and volatile-lru spare them)"
+                )
+                .into(),
+            ),
+            Self::Unknown => Some(
+                "the server doesn't say which maxmemory-policy it has (INFO memory): see to it that it isn't \
+                 allkeys-random, which drops markers"
+                    .into(),
+            ),
+            Self::Never | Self::Suitable => None,
+        }
+    }
+}
 
 /// The oldest version that can do what is needed: `SET … NX GET` in one command.
 const OLDEST: (u32, u32) = (7, 0);
@@ -49,6 +93,17 @@ impl Facts {
             let (name, _) = line.split_once(':')?;
             name.strip_prefix("db")?.parse().ok()
         })
+    }
+
+    /// How the server makes room.
+    pub(crate) fn policy(&self) -> Policy<'_> {
+        match self.get("maxmemory_policy") {
+            Some("allkeys-random") => Policy::Random,
+            Some("noeviction") => Policy::Never,
+            Some(policy) if policy.starts_with("allkeys-") => Policy::AnyKey(policy),
+            Some(_) => Policy::Suitable,
+            None => Policy::Unknown,
+        }
     }
 
     /// What tells one run of one server from every other.

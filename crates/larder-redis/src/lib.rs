@@ -25,6 +25,7 @@ mod orphans;
 mod read;
 mod renew;
 mod script;
+mod self_test;
 mod shared;
 mod tls;
 mod update;

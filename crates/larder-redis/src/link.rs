@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use larder_core::{Change, Error, KeyBuf, Marker, Result};
+use larder_core::{Change, Error, ErrorKind, KeyBuf, Marker, Result};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -15,6 +15,7 @@ use crate::facts::Facts;
 use crate::names::{self, Named};
 use crate::offset::server_time;
 use crate::script::Scripts;
+use crate::self_test;
 use crate::shared::{Primary, Shared};
 
 /// How long to wait before the next try to connect: first, and at most. A connection that stood for less than the latter
@@ -41,14 +42,22 @@ pub(crate) struct Link {
     pushes: Pushes,
 }
 
-/// Makes the connection that carries the writes and tells of changes.
-async fn connect(shared: &Shared, former: Option<&Former>) -> Result<Link> {
+/// Makes the connection that carries the writes and tells of changes. With it comes another that was needed to test it,
+/// unless that very run of the server has passed before.
+async fn connect(
+    shared: &Shared,
+    former: Option<&Former>,
+) -> Result<(Link, Option<Arc<Connection>>)> {
     let settings = &shared.settings;
     let credentials = settings.fetch_credentials().await?;
     let connecting = async {
         let connection = driver::open(settings, &credentials).await?;
         let facts = Facts::ask(&connection, settings.dial_timeout).await?;
         facts.check()?;
+        let is_tested = shared.passed.is(facts.run());
+        if !is_tested {
+            self_test::judge_policy(shared, &facts)?;
+        }
         // U52: the server may still hold a write of the former connection that nobody waits for any more. Its
         // number means something only to the server that gave it.
         if let Some(former) = former.filter(|former| former.run == facts.run()) {
@@ -72,14 +81,18 @@ async fn connect(shared: &Shared, former: Option<&Former>) -> Result<Link> {
         let scripts = Scripts::load(&connection, settings.dial_timeout).await?;
         let generation = beat(shared, &connection, settings.dial_timeout).await?;
         shared.canary.expect(generation);
-        Ok::<_, Error>(Link {
-            primary: Arc::new(Primary {
-                connection,
-                scripts,
-                run: facts.run().to_owned(),
-            }),
-            pushes,
-        })
+        let primary = Arc::new(Primary {
+            connection,
+            scripts,
+            run: facts.run().to_owned(),
+        });
+        let mut other = None;
+        if !is_tested {
+            let reader = open_reader_at(shared, &primary.run).await?;
+            self_test::pass(shared, &primary, &reader).await?;
+            other = Some(reader);
+        }
+        Ok::<_, Error>((Link { primary, pushes }, other))
     };
     connecting.await.map_err(|error| explained(shared, &error))
 }
@@ -127,8 +140,8 @@ async fn beat(
 }
 
 impl Link {
-    /// Opens the first connection.
-    pub(crate) async fn first(shared: &Shared) -> Result<Self> {
+    /// Opens the first connection, and the other that it was tested with, for reads.
+    pub(crate) async fn first(shared: &Shared) -> Result<(Self, Option<Arc<Connection>>)> {
         connect(shared, None).await
     }
 
@@ -283,16 +296,29 @@ pub(crate) async fn keep_primary(shared: Arc<Shared>, first: Option<Link>) {
             pause = after(since, pause).await;
         }
         match connect(&shared, former.as_ref()).await {
-            Ok(next) => {
+            Ok((next, _)) => {
                 next.up(&shared);
                 link = Some(next);
             }
             Err(error) => {
-                tracing::debug!(cache = shared.namespace.as_str(), %error, "redis: no connection");
+                refused(&shared, &error);
                 shared.troubled(Some(error));
                 pause = backoff(pause).await;
             }
         }
+    }
+}
+
+/// Says that there is no connection: loudly, and once, where trying again won't help.
+fn refused(shared: &Shared, error: &Error) {
+    let cache = shared.namespace.as_str();
+    let is_known = shared
+        .trouble()
+        .is_some_and(|known| known.message() == error.message());
+    if error.is_temporary() || is_known {
+        tracing::debug!(cache, %error, "redis: no connection");
+    } else {
+        tracing::warn!(cache, %error, "redis: no connection until that is put right");
     }
 }
 
@@ -310,10 +336,16 @@ impl Drop for Serving<'_> {
     }
 }
 
-/// Makes the connections for reads, as far as they can be had at the first try.
-pub(crate) async fn open_readers(shared: &Arc<Shared>) {
+/// Makes the connections for reads, as far as they can be had at the first try; one may be there already.
+pub(crate) async fn open_readers(shared: &Arc<Shared>, reader: Option<Arc<Connection>>) {
     let mut opening = JoinSet::new();
-    for lane in 0..shared.lanes() {
+    let mut lanes = 0..shared.lanes();
+    if let (Some(reader), Ok(primary)) = (reader, shared.primary())
+        && let Some(lane) = lanes.next()
+    {
+        shared.add_reader(lane, reader, &primary.run);
+    }
+    for lane in lanes {
         let shared = Arc::clone(shared);
         opening.spawn(async move {
             if let Ok((reader, run)) = open_reader(&shared).await {
@@ -331,6 +363,18 @@ async fn open_reader(shared: &Shared) -> Result<(Arc<Connection>, String)> {
     let reader = driver::open(settings, &credentials).await?;
     let facts = Facts::ask(&reader, settings.dial_timeout).await?;
     Ok((reader, facts.run().to_owned()))
+}
+
+/// A connection for reads that leads to this run of the server.
+pub(crate) async fn open_reader_at(shared: &Shared, run: &str) -> Result<Arc<Connection>> {
+    match open_reader(shared).await? {
+        (reader, its) if its == run => Ok(reader),
+        _ => Err(Error::new(
+            ErrorKind::Unavailable,
+            "two connections lead to different servers, so one can't tell of the other's changes: a failover, or \
+             an address that several servers share",
+        )),
+    }
 }
 
 /// Keeps one of the connections for reads.

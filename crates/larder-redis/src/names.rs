@@ -1,7 +1,7 @@
 //! Names of things in Redis.
 
 use bytes::Bytes;
-use larder_core::{Key, KeyBuf, Marker, Namespace};
+use larder_core::{EntryId, Key, KeyBuf, Marker, Namespace};
 
 /// What a name that changed stands for.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +34,11 @@ pub(crate) fn lease(key: &Key<'_>, stored: &str) -> Bytes {
     }
 }
 
+/// A name for the self-test to write to, of its own each time: a node must not take another's test for its own.
+pub(crate) fn probe(namespace: &Namespace, id: EntryId) -> Bytes {
+    format!("{namespace}:~p:{:016x}", id.as_u64()).into()
+}
+
 /// What every name of a namespace begins with.
 pub(crate) fn prefix(namespace: &Namespace) -> Bytes {
     format!("{namespace}:").into()
@@ -46,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn s4_a_lease_is_neither_an_entry_nor_a_marker() {
+    fn s4_a_lease_or_a_probe_is_neither_an_entry_nor_a_marker() {
         let ns = Namespace::new("app").unwrap();
         for text in ["a", "{a}b", "~l:x", "a}b"] {
             let key = Key::new(&ns, "", text).unwrap();
@@ -56,6 +61,9 @@ mod tests {
             assert_eq!(named(&ns, lease), Named::Other, "{lease}");
             assert_eq!(named(&ns, &stored), Named::Entry(key.to_buf()));
         }
+        let probe = probe(&ns, EntryId::random());
+        let probe = std::str::from_utf8(&probe).unwrap();
+        assert_eq!(named(&ns, probe), Named::Other, "{probe}");
         let tag = Marker::tag(&ns, TagName::new("a").unwrap());
         assert_eq!(named(&ns, &tag.stored_name()), Named::Marker(tag));
     }

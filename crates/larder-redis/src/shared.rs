@@ -20,6 +20,7 @@ use crate::held::HeldLeases;
 use crate::offset::Offset;
 use crate::orphans::Orphans;
 use crate::script::{Call, Scripts};
+use crate::self_test::Passed;
 
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) canary: Canary,
     pub(crate) orphans: Orphans,
     pub(crate) held: Arc<HeldLeases>,
+    pub(crate) passed: Passed,
     /// The connection that carries every write and tells of changes, while it stands.
     primary: RwLock<Option<Arc<Primary>>>,
     /// The connections for reads, while they stand.
@@ -69,6 +71,7 @@ impl Shared {
             canary: Canary::default(),
             orphans: Orphans::default(),
             held: Arc::default(),
+            passed: Passed::default(),
             primary: RwLock::default(),
             readers,
             next_reader: AtomicUsize::new(0),

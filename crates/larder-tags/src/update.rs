@@ -49,9 +49,6 @@ impl Tagged {
         update: Update,
         options: &WriteOptions,
     ) -> Result<Updated> {
-        let update = self
-            .stamped_update(key.namespace(), update, options.deadline)
-            .await?;
         match update {
             Update::Take => {
                 let updated = self.inner.update(key, update, options).await?;
@@ -86,6 +83,9 @@ impl Tagged {
         {
             return Ok(Updated::Refused);
         }
+        let update = self
+            .stamped_update(key.namespace(), update, options.deadline)
+            .await?;
         // Whatever is there by now was there a moment ago, or has another id.
         self.inner.update(key, update, options).await
     }
@@ -95,10 +95,19 @@ impl Tagged {
     async fn update_and_look(
         &self,
         key: &Key<'_>,
-        mut update: Update,
+        asked: Update,
         options: &WriteOptions,
     ) -> Result<Updated> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            // Each time anew: the stamps may have been out of date, and an id is given once (H11).
+            let update = self
+                .stamped_update(key.namespace(), asked.clone(), options.deadline)
+                .await?;
+            let update = if attempt == 0 {
+                update
+            } else {
+                with_new_id(update)
+            };
             let both = vec![
                 BatchOperation::Update(*key, update.clone()),
                 BatchOperation::Head(*key),
@@ -123,11 +132,6 @@ impl Tagged {
             }
             self.remove_fallen(&[(*key, head.id())], options.deadline)
                 .await;
-            // An id is given once (H11).
-            if let Update::Increment { by, template } = update {
-                let template = template.with_id(EntryId::random());
-                update = Update::Increment { by, template };
-            }
         }
         Err(Error::new(
             ErrorKind::Unavailable,
@@ -159,6 +163,17 @@ impl Tagged {
             }
             None => Ok(expired),
         }
+    }
+}
+
+fn with_new_id(update: Update) -> Update {
+    match update {
+        Update::Increment { by, template } => Update::Increment {
+            by,
+            template: template.with_id(EntryId::random()),
+        },
+        Update::SetIfAbsent(entry) => Update::SetIfAbsent(entry.with_id(EntryId::random())),
+        other => other,
     }
 }
 

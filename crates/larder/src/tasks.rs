@@ -26,6 +26,14 @@ struct Running {
     closed: bool,
 }
 
+impl Running {
+    /// Starts a task, and lets go of those that have ended: a set keeps them until it is asked.
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static, on: &Handle) {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn_on(task, on);
+    }
+}
+
 /// A task on its first steps.
 struct Starting<'a>(&'a Tasks);
 
@@ -50,10 +58,8 @@ impl Tasks {
         mut task: Pin<Box<dyn Future<Output = ()> + Send>>,
         at_once: bool,
     ) -> Result<()> {
-        let starting = match Handle::try_current() {
-            Ok(_) if at_once => self.starting(),
-            _ => None,
-        };
+        let handle = current()?;
+        let starting = if at_once { self.starting() } else { None };
         let Some(starting) = starting else {
             return self.spawn(task);
         };
@@ -61,8 +67,7 @@ impl Tasks {
         let mut context = Context::from_waker(Waker::noop());
         if task.as_mut().poll(&mut context).is_pending() {
             // It began before a closing that may have come meanwhile, which waits for it.
-            let handle = current()?;
-            self.lock().tasks.spawn_on(task, &handle);
+            self.lock().spawn(task, &handle);
         }
         drop(starting);
         Ok(())
@@ -84,8 +89,7 @@ impl Tasks {
         if running.closed {
             return Err(Error::new(ErrorKind::Closed, "the cache was closed"));
         }
-        while running.tasks.try_join_next().is_some() {}
-        running.tasks.spawn_on(task, &handle);
+        running.spawn(task, &handle);
         Ok(())
     }
 

@@ -74,8 +74,12 @@ impl From<Fault> for Error {
                     permanent(format!("redis refuses the credentials: {message}"))
                 }
                 "NOPERM" => permanent(format!(
-                    "redis forbids it (what larder needs stands in the documentation of larder-redis): {message}"
+                    "redis forbids it: {message}; {} (all that larder needs stands in the documentation of \
+                     larder-redis)",
+                    remedy(message)
                 )),
+                "NOPROTO" => no_resp3(message),
+                _ if message.contains("unknown command 'HELLO'") => no_resp3(message),
                 "WRONGTYPE" => Self::new(
                     ErrorKind::Unexpected,
                     "the key holds something that is no string, so nothing of ours",
@@ -86,6 +90,31 @@ impl From<Fault> for Error {
     }
 }
 
+/// What gives a user the right that is missing, by the words of the server.
+fn remedy(message: &str) -> String {
+    let command = message
+        .split_once("run the '")
+        .and_then(|(_, rest)| rest.split_once('\''));
+    match command {
+        Some((command, _)) => format!("allow it by ACL SETUSER <user> +{command}"),
+        None if message.contains("key") => {
+            "allow its keys, for reading and writing, by ACL SETUSER <user> ~<namespace>:*"
+                .to_owned()
+        }
+        None => "see ACL LOG".to_owned(),
+    }
+}
+
+fn no_resp3(message: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "the server speaks no RESP3 (HELLO 3), by which changes are told: larder needs Redis 7.0 or later \
+             without a proxy that doesn't know it ({message})"
+        ),
+    )
+}
+
 fn permanent(message: String) -> Error {
     Error::new(ErrorKind::Unavailable, message).with_status(ErrorStatus::Permanent)
 }
@@ -93,6 +122,29 @@ fn permanent(message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_forbidden_is_said_with_the_rule_that_allows_it() {
+        for (said, rule) in [
+            (
+                "NOPERM this user has no permissions to run the 'client|tracking' command",
+                "+client|tracking (",
+            ),
+            (
+                "NOPERM User shop has no permissions to run the 'evalsha' command",
+                "+evalsha (",
+            ),
+            (
+                "NOPERM this user has no permissions to access one of the keys used as arguments",
+                "~<namespace>:* (",
+            ),
+        ] {
+            let error = Error::from(Fault::Refused(said.to_owned()));
+            assert!(error.message().contains(rule), "{error}");
+            assert!(error.message().contains(said), "{error}");
+            assert!(!error.is_temporary());
+        }
+    }
 
     #[test]
     fn a_fault_says_whether_the_same_call_may_succeed_later() {

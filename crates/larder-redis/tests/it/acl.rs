@@ -40,7 +40,7 @@ pub(crate) const COMMANDS: [&str; 21] = [
 ];
 
 /// Makes a user of this name who may do only that.
-fn allow(server: &RedisServer, user: &str, commands: &[&str]) {
+pub(crate) fn allow(server: &RedisServer, user: &str, commands: &[&str]) {
     let rules: Vec<String> = commands.iter().map(|name| format!("+{name}")).collect();
     let mut words = vec![
         "ACL",

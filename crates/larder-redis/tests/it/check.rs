@@ -41,12 +41,6 @@ async fn a_server_that_is_well_is_described() {
 #[tokio::test]
 async fn policies_that_lose_what_matters_are_found() {
     for (policy, memory, severity, word) in [
-        (
-            "allkeys-random",
-            "100mb",
-            Severity::Warning,
-            "allkeys-random",
-        ),
         ("allkeys-lru", "100mb", Severity::Info, "allkeys-lru"),
         ("noeviction", "100mb", Severity::Warning, "refuses writes"),
         (
@@ -66,6 +60,19 @@ async fn policies_that_lose_what_matters_are_found() {
         );
         assert!(check.is_healthy(), "{check:?}");
     }
+}
+
+#[tokio::test]
+async fn a_policy_that_would_be_refused_at_the_start_is_an_error_when_it_comes_later() {
+    let server = RedisServer::start();
+    let opened = Opened::by(Redis::builder(server.url())).await;
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
+    let check = checked(&opened).await;
+    assert!(
+        finds(&check, Severity::Error, "allkeys-random"),
+        "{check:?}"
+    );
+    assert!(!check.is_healthy(), "{check:?}");
 }
 
 #[tokio::test]

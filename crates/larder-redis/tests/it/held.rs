@@ -414,6 +414,8 @@ async fn p7_a_lease_made_persistent_has_an_end_again_while_its_store_lives() {
 async fn p6_of_a_renewal_that_was_refused_no_echo_is_expected() {
     let server = RedisServer::start();
     let [holder, _] = two(&server, LeaseMode::Load).await;
+    // The self-test of a start runs scripts too.
+    server.command(&["CONFIG", "RESETSTAT"]);
     let _token = holder.granted("a", LONG).await;
     server.command(&["DEL", &holder.stored("a")]);
     eventually("a renewal was refused", async || {

@@ -22,6 +22,7 @@ mod pushes;
 mod retries;
 mod scripts;
 mod secrets;
+mod self_test;
 mod sentinel;
 mod start;
 mod strange;

@@ -76,6 +76,13 @@ enum News {
 }
 
 impl News {
+    /// Wakes whoever waits, and keeps the news for one who doesn't yet. Several flights of one call may wait.
+    fn tell(&self) {
+        let notify = self.notify();
+        notify.notify_waiters();
+        notify.notify_one();
+    }
+
     fn notify(&self) -> &Notify {
         match self {
             Self::Own(notify) => notify,
@@ -106,7 +113,7 @@ struct Stage {
     /// What it is about to store itself.
     storing: Option<EntryId>,
     waiters: usize,
-    /// Whether it goes on when nobody waits.
+    /// Whether it is given up when nobody waits.
     abandonable: bool,
     abandoned: bool,
 }
@@ -293,7 +300,7 @@ impl Progress {
         let stays = self.invalidated(None);
         if !stays {
             self.stage().phase = Phase::Vain;
-            self.news.notify().notify_one();
+            self.news.tell();
         }
         stays
     }
@@ -311,7 +318,7 @@ impl Progress {
             return false;
         }
         drop(stage);
-        self.news.notify().notify_one();
+        self.news.tell();
         true
     }
 }
@@ -449,14 +456,14 @@ impl Flights {
         {
             // Whoever boards holds the shard, so nobody does now.
             let mut stage = progress.stage();
-            if stage.waiters > 0 {
+            if stage.waiters > 0 || !stage.abandonable {
                 return;
             }
             stage.abandoned = true;
         }
         leave(&mut shard, progress);
         drop(shard);
-        progress.news.notify().notify_one();
+        progress.news.tell();
     }
 
     fn remove(&self, progress: &Progress) {

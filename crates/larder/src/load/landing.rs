@@ -33,8 +33,10 @@ pub(crate) struct Granted {
 pub(crate) enum Verdict {
     /// Stored if nothing has come in between, and handed to everybody who waits.
     Store(Entry),
-    /// Handed to everybody who waits.
+    /// Just loaded: handed to everybody who waits.
     Return(Entry),
+    /// What is stale: handed to everybody who waits, in place of what couldn't be loaded.
+    StandIn(Entry),
     /// Handed to everybody who waits, and what is there is forgotten.
     Replace(Entry),
     /// The stale entry for a while longer, because of this error.
@@ -126,7 +128,7 @@ impl Verdict {
     fn entry(&self) -> Option<&Entry> {
         match self {
             Self::Store(entry) | Self::Rearm(entry, _) => Some(entry),
-            Self::Return(_) | Self::Replace(_) | Self::Fail(_) => None,
+            Self::Return(_) | Self::StandIn(_) | Self::Replace(_) | Self::Fail(_) => None,
         }
     }
 }
@@ -259,7 +261,7 @@ pub(crate) fn judge<T: Send + Sync + 'static, O: Origin<T>>(
     match stale {
         None => Verdict::Fail(failed),
         Some(seen) if flight.policy.throttle.is_zero() || scope.shared.is_bypassed() => {
-            Verdict::Return(seen.clone())
+            Verdict::StandIn(seen.clone())
         }
         Some(seen) => {
             let life = seen.head().lifetime();
@@ -269,7 +271,7 @@ pub(crate) fn judge<T: Send + Sync + 'static, O: Origin<T>>(
             };
             match again(seen, life) {
                 Ok(entry) => Verdict::Rearm(entry, failed),
-                Err(_) => Verdict::Return(seen.clone()),
+                Err(_) => Verdict::StandIn(seen.clone()),
             }
         }
     }
@@ -431,12 +433,13 @@ async fn unleased(scope: Scope<'_>, one: &Granted, entry: &Entry, tiers: Tiers) 
         return Ok(Filled::Refused);
     }
     leader.stores(entry.id());
-    store.set(&key, entry.clone(), &writing).await?;
+    let set = store.set(&key, entry, &writing).await;
+    // Also where the set has failed: it may have been done.
     if leader.is_detached() {
         store.invalidate(&key, &writing).await?;
         return Ok(Filled::Refused);
     }
-    Ok(Filled::Stored)
+    set.map(|()| Filled::Stored)
 }
 
 /// What everybody gets who waits, where nothing is stored.
@@ -458,11 +461,10 @@ async fn unstored(
         one.lease.ended();
     }
     match verdict {
-        Verdict::Store(entry) => Ok(landed(entry, false)),
-        Verdict::Return(entry) | Verdict::Rearm(entry, _) => {
-            let is_fresh = entry.head().lifetime().is_fresh(shared.clock.now());
-            Ok(landed(entry, !is_fresh))
-        }
+        Verdict::Store(entry) | Verdict::Return(entry) => Ok(landed(entry, false)),
+        Verdict::StandIn(entry) | Verdict::Rearm(entry, _) => Ok(landed(entry, true)),
+        // What somebody has written meanwhile stays.
+        Verdict::Replace(entry) if is_detached => Ok(landed(entry, false)),
         Verdict::Replace(entry) => {
             // What the origin no longer says must not be served in its place.
             let writing = WriteOptions::default().with_tiers(tiers);

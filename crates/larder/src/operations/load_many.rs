@@ -358,15 +358,24 @@ impl<'a, K, F> Batch<'a, K, F> {
     ) where
         Many<K, F>: Origin<T>,
     {
+        let mut own = Vec::new();
         for (place, waiting, caller) in waits {
             let outcome = match wait(&caller, self.policy, waiting).await {
                 Ok(Some(outcome)) => Ok(outcome),
-                Ok(None) => load_alone(self.scope, &*self.origin, vec![place], self.policy)
-                    .await
-                    .pop()
-                    .unwrap_or_else(|| Err(lost())),
+                Ok(None) => {
+                    own.push(place);
+                    continue;
+                }
                 Err(error) => Err(error),
             };
+            answers[place] = Some(Scope::explain(outcome, Operation::Load, &self.names[place]));
+        }
+        if own.is_empty() {
+            return;
+        }
+        // Who has waited in vain calls its own loader, once.
+        let loaded = load_alone(self.scope, &*self.origin, own.clone(), self.policy).await;
+        for (place, outcome) in own.into_iter().zip(loaded) {
             answers[place] = Some(Scope::explain(outcome, Operation::Load, &self.names[place]));
         }
     }

@@ -9,6 +9,7 @@ use larder_core::{
     Result, ScanRequest, Timestamp, Update, Updated, Value, WriteOptions,
 };
 
+use crate::generation::read_generation;
 use crate::operations::Boxed;
 use crate::shared::Shared;
 
@@ -77,7 +78,8 @@ impl<'a> Sweep<'a> {
     /// Removes what has fallen of these; answers how many.
     async fn remove(&self, entries: Vec<(KeyBuf, Head)>) -> Result<u64> {
         let shared = self.shared;
-        let current = shared.generation().await?;
+        // Asked for after the page was read: what is known may be out of date, and must not reject (R4).
+        let current = read_generation(&shared.store, &shared.namespace).await?;
         let (mut tagged, mut older) = (Vec::new(), Vec::new());
         for (key, head) in &entries {
             if head.generation().is_some() && head.generation() != current {

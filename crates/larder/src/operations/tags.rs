@@ -27,8 +27,9 @@ pub(crate) async fn bump<S: AsRef<str>>(
     let options = WriteOptions::default().with_bump(bump);
     let bumped = shared.store.bump(&markers, &options).await;
     detach(shared, &names);
+    bumped?;
     shared.counters.tags_invalidated.add(names.len() as u64);
-    bumped.map(drop)
+    Ok(())
 }
 
 fn detach(shared: &Shared, tags: &[TagName]) {
