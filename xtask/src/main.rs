@@ -5,6 +5,7 @@
 //! | `test.rs`, `check.rs`, `bench.rs`, `ci.rs` | the commands |
 //! | `features.rs`, `rules.rs`, `tidy.rs`, `deny.rs` | what `check` consists of, beside fmt, clippy and docs |
 //! | `redis.rs` | Redis for the tests, and a server to play with: the command `redis` |
+//! | `prove.rs`, `planted.rs` | histories under faults, and bugs for their checker: the command `prove` |
 //! | `timelines.rs` | the pictures of `docs/loading.md`: the command `timelines` |
 //! | `workspace.rs` | what `cargo metadata` and `cargo tree` tell |
 //! | `process.rs`, `report.rs` | running commands; what passed, what failed, what took how long |
@@ -18,7 +19,9 @@ mod check;
 mod ci;
 mod deny;
 mod features;
+mod planted;
 mod process;
+mod prove;
 mod redis;
 mod report;
 mod rules;
@@ -39,6 +42,9 @@ cargo xtask <command>
   test             every test of the default members, doctests and examples included
   check [STEP…]    formatting, lints, docs, features, dependency rules, tidiness, licences; or the steps named
   bench <GROUP>    measures against the raw engines; a group is memory, load, redis, tags or all
+  prove [--seed N] [--seconds S] [--hours H] [--planted [BUG…]]
+                   random operations of three nodes under random faults, checked: two minutes with fixed seeds, or as
+                   long as is said; or whether the checker finds the bugs that are planted for it (docs/prove.md)
   redis up [--port N]
                    starts a Redis server to play with, on a free port, and prints the line for one's shell
   redis down       stops it
@@ -60,6 +66,10 @@ fn main() -> ExitCode {
             report.finish()
         }
         ["bench", ..] => usage(&format!("the groups are {}", bench::GROUPS.join(", "))),
+        ["prove", options @ ..] => match prove::Options::read(options) {
+            Ok(options) => reported(|workspace, report| prove::steps(workspace, &options, report)),
+            Err(problem) => usage(&problem),
+        },
         ["redis", "up"] => told(|target| redis::up(target, None)),
         ["redis", "up", "--port", port] => match port.parse() {
             Ok(port) => told(|target| redis::up(target, Some(port))),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use larder::{Cache, ErrorKind, Space, cached};
+use larder::{Cache, Space, cached};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
@@ -187,9 +187,13 @@ async fn tagged(origin: &Origin, code: &str, country: &str) -> Result<String, In
 }
 
 #[tokio::test]
-async fn tags_reach_the_engine_which_refuses_them_without_a_tag_layer() {
-    let origin = Origin::new().await;
-    let error = tagged(&origin, "LHR", "GB").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert_eq!(origin.calls(), 0);
+async fn an_entry_falls_with_the_tag_that_its_template_names() {
+    let cache = Cache::builder("test").build().await.unwrap();
+    let origin = Origin::of(&cache);
+    for (code, country) in [("LHR", "GB"), ("CDG", "FR")] {
+        tagged(&origin, code, country).await.unwrap();
+    }
+    assert!(origin.has("LHR").await && origin.has("CDG").await);
+    cache.invalidate_tag("country:GB").await.unwrap();
+    assert!(!origin.has("LHR").await && origin.has("CDG").await);
 }

@@ -44,6 +44,7 @@ pub(crate) use self::flight::{Flight, Purpose};
 pub(crate) use self::flights::{Boarding, Flights, Landed, Leader, Seat, Tagging, Waiting};
 pub(crate) use self::guarded::{Ended, guarded};
 pub(crate) use self::landing::nothing_to_modify;
+pub(crate) use self::lease_end::LeaseEnd;
 pub use self::loaded::{LoadContext, Loaded};
 pub(crate) use self::loaded::{Say, What};
 pub use self::origin::{LoadOne, Simple, WithContext};

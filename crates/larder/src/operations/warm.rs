@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use larder_core::{
-    Backend, Error, ErrorKind, Fill, Filled, Key, Lease, LeaseOptions, Operation, Result, Sleep,
-    Ttl, Value, WriteOptions,
+    Backend, Error, ErrorKind, Fill, Filled, Head, Key, Lease, LeaseOptions, Operation,
+    ReadOptions, Result, Sleep, Ttl, Value, WriteOptions,
 };
 use tokio::task::yield_now;
 
-use crate::load::{LoadPolicy, Loaded, Outcome, Source};
+use crate::load::{LeaseEnd, LoadPolicy, Loaded, Outcome, Source};
 use crate::operations::{Boxed, GetManyOrLoad, Id, entry_options};
 use crate::scope::{EntryOptions, Scope};
 
@@ -397,12 +397,22 @@ async fn store(
         return Ok(refused(chunk.len()));
     }
     if !shared.capability.lease {
+        let reading = ReadOptions::default().with_view(writing.view);
         for (key, entry) in keys.iter().zip(entries) {
-            let found = shared.store.head(key, &scope.reading().await?).await?;
-            if found.is_some_and(|head| head.is_visible(writing.view, scope.now())) {
-                report.skipped += 1;
+            let found = shared.store.head(key, &reading).await;
+            let is_there = |head: &Head| head.is_visible(writing.view, scope.now());
+            let set = match found {
+                Ok(Some(head)) if is_there(&head) => {
+                    report.skipped += 1;
+                    continue;
+                }
+                Ok(_) => shared.store.set(key, entry, &writing).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = set {
+                shared.counters.error(Operation::Set, error.kind());
+                report.refused += 1;
             } else {
-                shared.store.set(key, entry, &writing).await?;
                 report.stored += 1;
             }
         }
@@ -414,7 +424,8 @@ async fn store(
         Some(first) if !first.head().tags().is_empty() => leasing.with_template(first.clone()),
         _ => leasing,
     };
-    let mut fills = Vec::with_capacity(keys.len());
+    // Given back if this is dropped before they are filled.
+    let (mut fills, mut ends) = (Vec::with_capacity(keys.len()), Vec::new());
     for (lease, entry) in shared
         .store
         .lease(&keys, &leasing)
@@ -423,7 +434,10 @@ async fn store(
         .zip(entries)
     {
         match lease {
-            Ok(Lease::Granted { token, .. }) => fills.push(Fill { token, entry }),
+            Ok(Lease::Granted { token, .. }) => {
+                ends.push(LeaseEnd::new(&shared.store, Some(&token)));
+                fills.push(Fill { token, entry });
+            }
             Ok(_) => report.skipped += 1,
             Err(error) => {
                 shared.counters.error(Operation::Lease, error.kind());
@@ -431,7 +445,11 @@ async fn store(
             }
         }
     }
-    for filled in shared.store.fill(fills, &WriteOptions::default()).await {
+    let filled = shared.store.fill(fills, &WriteOptions::default()).await;
+    for (filled, end) in filled.into_iter().zip(&mut ends) {
+        if filled.is_ok() {
+            end.ended();
+        }
         match filled {
             Ok(Filled::Stored) => {
                 shared.counters.fills.increment();
